@@ -1,0 +1,27 @@
+"""Bytes of the tensors that a saved model holds: parameters and persistent buffers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from tenfold.costs._base import COSTS, Cost, bias_count, element_size
+from tenfold.values import Op, Real
+
+
+class Bytes(Cost):
+    """Bytes of weights on disk, without the file's header."""
+
+    name = "bytes"
+    unit = "bytes"
+
+    def of(self, op: Op) -> Real:
+        return (op.weights + bias_count(op)) * element_size(op.dtype)
+
+    def measure(self, model: nn.Module, example: Any) -> float:
+        distinct = {t.data_ptr(): t for t in model.state_dict().values() if t.numel()}
+        return float(sum(t.numel() * t.element_size() for t in distinct.values()))
+
+
+COSTS.add("bytes", Bytes())

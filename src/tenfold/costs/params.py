@@ -1,0 +1,26 @@
+"""Trainable and frozen parameters; tied ones are counted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from tenfold.costs._base import COSTS, Cost, bias_count
+from tenfold.values import Op, Real
+
+
+class Params(Cost):
+    """Number of parameters."""
+
+    name = "params"
+    unit = "parameters"
+
+    def of(self, op: Op) -> Real:
+        return op.weights + bias_count(op)
+
+    def measure(self, model: nn.Module, example: Any) -> float:
+        return float(sum(p.numel() for p in model.parameters()))
+
+
+COSTS.add("params", Params())

@@ -1,0 +1,49 @@
+"""Every error of tenfold: one sentence with the rule, the value found and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class TenfoldError(Exception):
+    """Base of all errors a caller can act on; ``exit_code`` is what the command line returns."""
+
+    exit_code = 2
+
+
+class InputError(TenfoldError, ValueError):
+    """An argument, a file or a model that does not follow the rule."""
+
+
+class BudgetError(TenfoldError, ValueError):
+    """A budget that is not one, or that no plan can meet."""
+
+    exit_code = 3
+
+
+class PlanError(TenfoldError, ValueError):
+    """A plan that does not fit the model it is applied to."""
+
+    exit_code = 4
+
+
+class TrainingError(TenfoldError, RuntimeError):
+    """Fine-tuning that cannot go on."""
+
+    exit_code = 5
+
+
+class MissingExtra(TenfoldError, ImportError):
+    """An optional dependency that is needed now."""
+
+    exit_code = 6
+
+
+def bad_value(rule: str, found: object, way_out: str) -> InputError:
+    """The one shape of an input error: ``rule, but found X; way out.``"""
+    return InputError(f"{rule}, but found {found}; {way_out}.")
+
+
+def unknown_name(kind: str, found: str, known: Iterable[str]) -> InputError:
+    """A name that no registry holds."""
+    return bad_value(f"{kind} must be a known name", repr(found), f"choose from {', '.join(sorted(known))}")

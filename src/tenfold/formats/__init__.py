@@ -1,0 +1,5 @@
+"""The formats a layer can take, one file each; a new file that registers itself is found."""
+
+from tenfold.formats._base import FORMATS, Format
+
+__all__ = ["FORMATS", "Format"]

@@ -1,0 +1,67 @@
+"""What a format is: a chain of stock layers, an error curve and the factors for given ranks.
+
+A format states its chain once; the operations that costs price, the modules that are built and
+the dense weight that tests compare with all follow from it (``_chain.py``).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor, nn
+
+from tenfold.formats import _chain
+from tenfold.metric import Metric
+from tenfold.registry import Registry
+from tenfold.values import Link, Op, Real, Site
+
+
+class Format(ABC):
+    """One way to write a weight with fewer numbers. Stateless; ``analyse`` holds what is reused."""
+
+    name: ClassVar[str]
+    error_is: ClassVar[Literal["exact", "bound", "estimate"]]
+
+    def refuses(self, site: Site) -> str | None:
+        """The sentence that says why this format cannot serve the site, or None."""
+        return None
+
+    @abstractmethod
+    def rank_limits(self, site: Site) -> tuple[int, ...]:
+        """The largest useful value of each rank; ``()`` for a format without ranks."""
+
+    @abstractmethod
+    def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """The stock layers for these ranks, input first. Works for real ranks and tensors."""
+
+    @abstractmethod
+    def analyse(self, site: Site, weight: Tensor, metric: Metric) -> Any:
+        """Decompose once what every rank shares. ``weight`` is ``(out, in, *kernel)``."""
+
+    @abstractmethod
+    def errors(self, state: Any, ranks: Tensor) -> Tensor:
+        """Relative squared error in the metric at each row of integer ``ranks`` ``(n, d)``:
+        ``||W - What||^2 / ||W||^2``, float64 ``(n,)``, not increasing in any rank."""
+
+    @abstractmethod
+    def factors(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """Kernels of the chain's links, each ``(out, in or 1, *kernel)``, float32."""
+
+    def ops(self, site: Site, ranks: Sequence[Real]) -> tuple[Op, ...]:
+        """The chain as operations with a price; the same arithmetic for real and integer ranks."""
+        return _chain.price(site, self.chain(site, ranks))
+
+    def layers(
+        self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor], bias: Tensor | None
+    ) -> nn.Module:
+        """The stock module that computes the chain: one layer, or an ``nn.Sequential``."""
+        return _chain.build(site, self.chain(site, ranks), factors, bias)
+
+    def dense(self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor]) -> Tensor:
+        """The weight ``(out, in, *kernel)`` that the chain stands for."""
+        return _chain.compose(self.chain(site, ranks), factors)
+
+
+FORMATS: Registry[Format] = Registry("format", "tenfold.formats")

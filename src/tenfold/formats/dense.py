@@ -1,0 +1,37 @@
+"""The layer as it is: no ranks, no error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tenfold.formats._base import FORMATS, Format
+from tenfold.metric import Metric
+from tenfold.values import Link, Real, Site
+
+
+class Dense(Format):
+    """Keeps the layer; being a format, it spares every stage a special case."""
+
+    name = "dense"
+    error_is = "exact"
+
+    def rank_limits(self, site: Site) -> tuple[int, ...]:
+        return ()
+
+    def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        return (Link(site.in_channels, site.out_channels, site.axes),)
+
+    def analyse(self, site: Site, weight: Tensor, metric: Metric) -> Tensor:
+        return weight
+
+    def errors(self, state: Tensor, ranks: Tensor) -> Tensor:
+        return torch.zeros(len(ranks), dtype=torch.float64)
+
+    def factors(self, state: Tensor, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        return (state.float(),)
+
+
+FORMATS.add("dense", Dense())

@@ -1,0 +1,83 @@
+"""Tensor train over (in, height, width, out): 1x1, kx1, 1xk, 1x1 with three untied ranks.
+
+TT-SVD (Oseledets 2011); the published method's three-mode train with tied ranks is Tucker-2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tenfold.formats._base import FORMATS, Format
+from tenfold.formats._spectrum import spectrum
+from tenfold.metric import Metric
+from tenfold.values import Link, Real, Site
+
+
+@dataclass(frozen=True)
+class State:
+    """The whitened weight as ``(in, height, width, out)`` and the tails of its unfoldings."""
+
+    white: Tensor
+    tails: tuple[Tensor, Tensor, Tensor]
+    metric: Metric
+
+
+class TensorTrain(Format):
+    """The error is bounded by the sum of the three tails (Oseledets 2011, theorem 2.2)."""
+
+    name = "tt"
+    error_is = "bound"
+
+    def refuses(self, site: Site) -> str | None:
+        if len(site.kernel) != 2 or min(site.kernel) == 1:
+            return "a tensor train needs a two-dimensional kernel larger than 1 along both axes"
+        return None
+
+    def rank_limits(self, site: Site) -> tuple[int, ...]:
+        height, width = site.kernel
+        first, last = site.in_channels, site.out_channels
+        return (
+            min(first, height * width * last),
+            min(first * height, width * last),
+            min(first * height * width, last),
+        )
+
+    def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        r1, r2, r3 = ranks
+        return (
+            Link(site.in_channels, r1),
+            Link(r1, r2, (0,)),
+            Link(r2, r3, (1,)),
+            Link(r3, site.out_channels),
+        )
+
+    def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
+        white = metric.whiten(weight).permute(1, 2, 3, 0)
+        first, second, third = (
+            spectrum(white.flatten(k).flatten(0, k - 1)).tail() for k in (1, 2, 3)
+        )
+        return State(white, (first, second, third), metric)
+
+    def errors(self, state: State, ranks: Tensor) -> Tensor:
+        total = sum(tail[ranks[:, k]] for k, tail in enumerate(state.tails))
+        return torch.as_tensor(total).clamp(0, 1)
+
+    def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        n, height, width, m = state.white.shape
+        r1, r2, r3 = ranks
+        first, rest = spectrum(state.white.flatten(1)).split(r1)
+        second, rest = spectrum(rest.reshape(r1 * height, width * m)).split(r2)
+        third, last = spectrum(rest.reshape(r2 * width, m)).split(r3)
+        return (
+            state.metric.lift_input(first.T)[..., None, None],
+            second.reshape(r1, height, r2).permute(2, 0, 1)[..., None],
+            third.reshape(r2, width, r3).permute(2, 0, 1)[:, :, None],
+            state.metric.lift_output(last.T)[..., None, None],
+        )
+
+
+FORMATS.add("tt", TensorTrain())

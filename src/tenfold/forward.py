@@ -1,0 +1,46 @@
+"""Run a model on an example without leaving a trace: mode, gradients, buffers and RNG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def call(model: nn.Module, example: Any) -> Any:
+    """``model(example)``; a tuple is spread over the arguments, a mapping over the keywords."""
+    if isinstance(example, Mapping):
+        return model(**example)
+    if isinstance(example, (tuple, list)):
+        return model(*example)
+    return model(example)
+
+
+def run(model: nn.Module, example: Any) -> Any:
+    """``call`` in evaluation mode without gradients; the mode of every module is put back."""
+    with evaluating(model), torch.no_grad(), frozen_rng():
+        return call(model, example)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, each module's own mode again outside."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def frozen_rng(seed: int | None = None) -> Iterator[None]:
+    """Torch's random state is what it was when the block ends; ``seed`` sets it inside."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield

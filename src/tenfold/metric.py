@@ -1,0 +1,61 @@
+"""The norm in which a weight error is measured: ``||G^1/2 (W - What) A^1/2||_F``.
+
+A is the second moment of a layer's input, G that of its output gradient: the two Kronecker
+factors of the Fisher information (Martens and Grosse 2015). ``None`` stands for the identity,
+so ``Metric()`` is the plain Frobenius norm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Root:
+    """A symmetric square root and its inverse, both ``(n, n)``."""
+
+    root: Tensor
+    inverse: Tensor
+
+    @classmethod
+    def of(cls, moment: Tensor, ridge: float = 1e-3) -> Root:
+        """Root of a second moment; ``ridge``, a share of the mean eigenvalue, bounds the inverse."""
+        values, vectors = torch.linalg.eigh(moment.double())
+        values = values.clamp_min(0) + ridge * values.clamp_min(0).mean() + 1e-30
+        root = values.sqrt()
+        return cls(
+            ((vectors * root) @ vectors.T).float(), ((vectors / root) @ vectors.T).float()
+        )
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Roots for the input mode ``(n, n)``, the output mode ``(m, m)`` and, for formats whose
+    first factor sees whole patches, the patch mode ``(n * window, n * window)``."""
+
+    inputs: Root | None = None
+    outputs: Root | None = None
+    patches: Root | None = None
+
+    def whiten(self, weight: Tensor) -> Tensor:
+        """``G^1/2 W A^1/2`` for a weight ``(m, n, *kernel)``, in float32."""
+        white = along(weight.float(), 0, self.outputs.root if self.outputs else None)
+        return along(white, 1, self.inputs.root if self.inputs else None)
+
+    def lift_output(self, factor: Tensor, dim: int = 0) -> Tensor:
+        """Undo the output root along ``dim`` of a factor of the whitened weight."""
+        return along(factor, dim, self.outputs.inverse if self.outputs else None)
+
+    def lift_input(self, factor: Tensor, dim: int = 1) -> Tensor:
+        """Undo the input root along ``dim`` of a factor of the whitened weight."""
+        return along(factor, dim, self.inputs.inverse if self.inputs else None)
+
+
+def along(tensor: Tensor, dim: int, matrix: Tensor | None) -> Tensor:
+    """Mode product with a symmetric matrix; ``None`` is the identity."""
+    if matrix is None:
+        return tensor
+    return torch.movedim(torch.tensordot(tensor, matrix.to(tensor), dims=([dim], [0])), -1, dim)

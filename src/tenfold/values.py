@@ -1,0 +1,164 @@
+"""What flows between the stages: frozen values, none of which knows a stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+import torch
+from torch import Tensor
+
+Real = Union[int, float, Tensor]  # a channel count: an integer, relaxed, or many at once
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer during a forward pass of the example: batch and spatial sizes."""
+
+    batch: int
+    in_size: tuple[int, ...]
+    out_size: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A layer that may be factored: its geometry, without its weights.
+
+    ``kernel``, ``stride`` and ``dilation`` hold one entry a spatial axis (none for Linear);
+    ``padding`` likewise, or the words ``"same"`` and ``"valid"``.
+    """
+
+    name: str
+    kind: str  # "conv1d", "conv2d" or "linear"
+    in_channels: int
+    out_channels: int
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] | str = ()
+    dilation: tuple[int, ...] = ()
+    groups: int = 1
+    padding_mode: str = "zeros"
+    bias: bool = False
+    dtype: torch.dtype = torch.float32
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The spatial axes: ``()`` for Linear, ``(0,)`` for Conv1d, ``(0, 1)`` for Conv2d."""
+        return tuple(range(len(self.kernel)))
+
+    @property
+    def window(self) -> int:
+        """Number of kernel positions, 1 for Linear."""
+        return math.prod(self.kernel)
+
+
+@dataclass(frozen=True)
+class Link:
+    """One stock layer in the chain that replaces a site.
+
+    ``axes`` are the spatial axes whose kernel, stride, padding and dilation this link carries;
+    along the others it is pointwise. ``depthwise`` makes one group a channel.
+    """
+
+    in_channels: Real
+    out_channels: Real
+    axes: tuple[int, ...] = ()
+    depthwise: bool = False
+
+
+@dataclass(frozen=True)
+class Op:
+    """One stock layer as costs see it; channel counts may be real or whole tensors of them."""
+
+    kind: str
+    in_channels: Real
+    out_channels: Real
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    depthwise: bool
+    bias: bool
+    dtype: torch.dtype
+    calls: tuple[Call, ...]
+
+    @property
+    def positions(self) -> int:
+        """Output positions over the batch and all calls."""
+        return sum(c.batch * math.prod(c.out_size) for c in self.calls)
+
+    @property
+    def weights(self) -> Real:
+        """Number of weights, without the bias."""
+        fan_in = 1 if self.depthwise else self.in_channels
+        return self.out_channels * fan_in * math.prod(self.kernel)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A layer that is left alone, and the sentence that says why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a model is made of: sites that can be factored, the rest, and the totals per cost."""
+
+    sites: tuple[Site, ...]
+    refusals: tuple[Refusal, ...]
+    totals: Mapping[str, float]  # of the whole model, per cost
+    fixed: Mapping[str, float]  # the part outside all sites, per cost
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One line of a budget: what was asked, and the absolute value it stands for."""
+
+    cost: str
+    asked: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a plan does with one site. ``error`` is the predicted relative error of the weight
+    (norm, not squared, in the metric of the plan); ``damage`` its share of the predicted output
+    error; ``reason`` says why a layer was left alone."""
+
+    site: str
+    format: str
+    ranks: tuple[int, ...]
+    error: float
+    damage: float
+    costs: Mapping[str, float]
+    before: Mapping[str, float]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Per layer the format and ranks, with what was asked and what is predicted. No tensors."""
+
+    choices: tuple[Choice, ...]
+    refusals: tuple[Refusal, ...]
+    budget: tuple[Limit, ...]
+    before: Mapping[str, float]
+    predicted: Mapping[str, float]
+    damage: float
+    bound: float | None = None  # Lagrangian lower bound of ``damage`` on the same curves
+    method: str = "continuous"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    trace: tuple[Mapping[str, float], ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float | None:
+        """How far the plan may be from the best one on the same curves, as a share of it."""
+        if self.bound is None:
+            return None
+        if self.damage <= self.bound or self.damage == 0:
+            return 0.0
+        return self.damage / self.bound - 1 if self.bound > 0 else math.inf

@@ -10,12 +10,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from tenfold.formats import _chain
 from tenfold.metric import Metric
 from tenfold.registry import Registry
 from tenfold.values import Link, Op, Real, Site
+
+
+SAMPLES = 7  # ranks a curve
 
 
 class Format(ABC):
@@ -48,6 +52,17 @@ class Format(ABC):
     @abstractmethod
     def factors(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         """Kernels of the chain's links, each ``(out, in or 1, *kernel)``, float32."""
+
+    def samples(self, state: Any, ranks: Tensor) -> Tensor:
+        """A few rows of ``ranks`` ``(n, d)``, spread evenly over the logarithm of the error, at
+        which a curve is worth checking against the real network."""
+        error = self.errors(state, ranks).clamp_min(1e-9).log()
+        levels = torch.linspace(float(error.max()), float(error.min()), SAMPLES, dtype=error.dtype)
+        return ranks[torch.unique((error[:, None] - levels).abs().argmin(0))]
+
+    def sketch(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """Factors at sampled ranks, good enough to measure with; by default the final ones."""
+        return self.factors(state, ranks)
 
     def ops(self, site: Site, ranks: Sequence[Real]) -> tuple[Op, ...]:
         """The chain as operations with a price; the same arithmetic for real and integer ranks."""

@@ -1,0 +1,73 @@
+"""What a person asks for: shares of the original or absolute counts, several at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Union
+
+from tenfold.costs import COSTS
+from tenfold.errors import BudgetError
+from tenfold.values import Limit
+
+BudgetSpec = Union[str, Mapping[str, Union[float, str]]]
+
+UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "kb": 1e3, "mb": 1e6, "gb": 1e9,
+         "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30, "b": 1.0}  # fmt: skip
+AMOUNT = re.compile(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*(%|[a-z]*)\s*", re.IGNORECASE)
+WAY_OUT = "write a share such as params=0.2 or params=20%, or a count such as params=54k"
+
+
+def parse_budget(spec: BudgetSpec) -> dict[str, str]:
+    """``"params=0.2,macs=0.5"`` or ``{"params": 0.2}`` as cost -> amount as written."""
+    if isinstance(spec, Mapping):
+        asked = {str(cost): str(amount) for cost, amount in spec.items()}
+    elif isinstance(spec, str):
+        parts = [part for part in re.split(r"[,\s]+", spec.strip()) if part]
+        if not parts or any(part.count("=") != 1 for part in parts):
+            raise _refuse("A budget must read cost=amount", spec)
+        names = [part.split("=")[0] for part in parts]
+        if len(set(names)) < len(names):
+            raise _refuse("A budget must name each cost once", spec)
+        asked = dict(part.split("=") for part in parts)
+    else:
+        raise _refuse("A budget must be text or a mapping", spec)
+    if not asked:
+        raise _refuse("A budget must limit at least one cost", spec)
+    for cost in asked:
+        if cost not in COSTS:
+            raise BudgetError(
+                f"A budget must name a known cost, but found {cost!r}; "
+                f"choose from {', '.join(COSTS)}."
+            )
+    return asked
+
+
+def resolve_budget(spec: BudgetSpec, totals: Mapping[str, float]) -> tuple[Limit, ...]:
+    """Absolute limits for a model with these totals. Raises BudgetError for anything unclear."""
+    return tuple(
+        Limit(cost, amount, _absolute(cost, amount, totals[cost]))
+        for cost, amount in parse_budget(spec).items()
+    )
+
+
+def _absolute(cost: str, amount: str, total: float) -> float:
+    """A share (at most 1, or per cent) times the total; or a count as it stands."""
+    match = AMOUNT.fullmatch(amount)
+    if not match or match[2].lower() not in (*UNITS, "%"):
+        raise _refuse(f"A limit on {cost} must be a share or a count", amount)
+    number, unit = float(match[1]), match[2].lower()
+    if unit == "%":
+        number /= 100
+    if unit in ("", "%"):
+        if number <= 0 or 1 < number < 100 or (unit == "%" and number > 1):
+            raise _refuse(f"A share of {cost} must be above 0 and at most 1", amount)
+        if number <= 1:
+            return number * total
+    if number <= 0:
+        raise _refuse(f"A limit on {cost} must be above 0", amount)
+    return number * (UNITS[unit] if unit != "%" else 1)
+
+
+def _refuse(rule: str, found: object) -> BudgetError:
+    return BudgetError(f"{rule}, but found {found!r}; {WAY_OUT}.")

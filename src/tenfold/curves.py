@@ -1,0 +1,131 @@
+"""model, Survey, Metrics -> Curves: what each site costs and loses at every rank of each format.
+
+One pass over the weights; all that comes after is arithmetic on these tables.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.costs import COSTS
+from tenfold.errors import bad_value
+from tenfold.formats import FORMATS
+from tenfold.metric import Metric
+from tenfold.progress import Progress, silent
+from tenfold.threads import parallel_map
+from tenfold.values import Site, Survey
+
+NODES = {0: 1, 1: 160, 2: 28, 3: 10}  # grid values a rank, by the number of ranks
+GUARDED = ("params", "macs", "bytes")  # a layer never grows in any of these
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One format of one site: row by row the ranks, the relative squared error and the costs."""
+
+    site: Site
+    format: str
+    ranks: Tensor  # (n, d), int64
+    errors: Tensor  # (n,), float64
+    costs: Mapping[str, Tensor]  # per cost (n,), float64
+    energy: float  # squared norm of the weight in the metric
+    state: Any  # what the format's analysis left, for measuring
+
+    def __len__(self) -> int:
+        return len(self.ranks)
+
+
+def trace_curves(
+    model: nn.Module,
+    survey: Survey,
+    metrics: Mapping[str, Metric] | None = None,
+    *,
+    formats: Sequence[str] | None = None,
+    round_to: int = 1,
+    progress: Progress = silent,
+) -> tuple[Curve, ...]:
+    """Curves of every site in every format that accepts it; ``dense`` is always among them.
+
+    ``round_to`` keeps only ranks that are its multiples. Work is shared over torch's threads.
+    Sites with equal geometry still have their own curve: the weight differs.
+    """
+    if round_to < 1:
+        raise bad_value("round_to must be at least 1", round_to, "use 1, 8 or 16")
+    names = ["dense", *(f for f in (formats or FORMATS) if f != "dense")]
+    jobs = [
+        (site, name)
+        for site in survey.sites
+        for name in names
+        if FORMATS[name].refuses(site) is None
+    ]
+    metrics = metrics or {}
+
+    def work(job: tuple[Site, str]) -> Curve | None:
+        site, name = job
+        weight = model.get_submodule(site.name).weight.detach().cpu()  # type: ignore[operator]
+        return trace(site, name, weight, metrics.get(site.name, Metric()), round_to)
+
+    found = []
+    for done, curve in enumerate(parallel_map(work, jobs)):
+        found.append(curve)
+        progress("curves", done + 1, len(jobs))
+    return tuple(curve for curve in found if curve is not None)
+
+
+@torch.no_grad()
+def trace(site: Site, name: str, weight: Tensor, metric: Metric, round_to: int) -> Curve | None:
+    """One curve, without the ranks at which the layer would grow; None when none is left."""
+    fmt = FORMATS[name]
+    ranks = rank_grid(fmt.rank_limits(site), round_to)
+    costs = price_grid(site, name, ranks)
+    if name != "dense":
+        dense = price_grid(site, "dense", torch.zeros(1, 0, dtype=torch.int64))
+        fits = torch.stack([costs[cost] <= dense[cost] for cost in GUARDED]).all(0)
+        fits &= costs["params"] < dense["params"]
+        ranks, costs = ranks[fits], {cost: values[fits] for cost, values in costs.items()}
+    if not len(ranks):
+        return None
+    state = fmt.analyse(site, weight, metric)
+    energy = float(metric.whiten(weight).double().square().sum())
+    return Curve(site, name, ranks, fmt.errors(state, ranks), costs, energy, state)
+
+
+def rank_grid(limits: tuple[int, ...], round_to: int) -> Tensor:
+    """All combinations of a few values a rank, ``(n, d)``; every value where they are few."""
+    axes = [torch.tensor(_nodes(limit, round_to, NODES[len(limits)])) for limit in limits]
+    if not axes:
+        return torch.zeros(1, 0, dtype=torch.int64)
+    return torch.cartesian_prod(*axes).reshape(-1, len(axes)).long()
+
+
+def _nodes(limit: int, step: int, count: int) -> list[int]:
+    """Multiples of ``step`` up to ``limit``, thinned to an even spread in the logarithm."""
+    multiples = limit // step
+    if multiples <= count:
+        return [step * k for k in range(1, multiples + 1)]
+    return [step * k for k in sorted({round(multiples ** (i / (count - 1))) for i in range(count)})]
+
+
+def price_grid(site: Site, name: str, ranks: Tensor) -> dict[str, Tensor]:
+    """Every cost at every row of ranks, ``(n,)`` float64, by the same arithmetic as one row."""
+    ops = FORMATS[name].ops(site, tuple(ranks.double().unbind(1)))
+    return {
+        cost: torch.as_tensor(COSTS[cost].total(ops), dtype=torch.float64).expand(len(ranks)).clone()
+        for cost in COSTS
+    }
+
+
+def relative(curve: Curve) -> Tensor:
+    """Relative error of the weight in the metric (norm, not squared)."""
+    return curve.errors.clamp_min(0).sqrt()
+
+
+def plain_damage(curve: Curve) -> Tensor:
+    """Squared error in the metric: the damage when nothing was measured on the network."""
+    return curve.errors * (curve.energy if math.isfinite(curve.energy) else 0.0)

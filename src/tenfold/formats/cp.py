@@ -1,0 +1,159 @@
+"""CP: 1x1 to r channels, depthwise, 1x1 out (Lebedev et al. 2015; Astrid and Lee 2017).
+
+``cp`` keeps the kernel as one mode, a depthwise kxk; ``cp-separable`` splits it into depthwise
+kx1 and 1xk, fewer numbers for a layer more. Whitening acts on the channel modes only, so the
+decomposition of the whitened weight, unwhitened, has the same rank.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from tenfold.formats import _als
+from tenfold.formats._base import FORMATS, Format
+from tenfold.metric import Metric
+from tenfold.values import Link, Real, Site
+
+KNOTS = 9  # ranks at which the curve is computed; the rest is interpolated
+CURVE_SWEEPS = 50
+FINAL_SWEEPS = 300
+
+
+@dataclass(frozen=True)
+class State:
+    """The whitened weight as ``(out, window, in)``, the window's modes, and the metric."""
+
+    white: Tensor
+    window: tuple[int, ...]
+    kernel: tuple[int, ...]
+    limit: int
+    metric: Metric
+
+    @cached_property
+    def ladder(self) -> dict[int, _als.Cp]:
+        """Warm-started fits at a few rising ranks, evenly spaced in the logarithm."""
+        ranks = sorted({round(self.limit ** (k / (KNOTS - 1))) for k in range(KNOTS)})
+        fits: dict[int, _als.Cp] = {}
+        for rank in ranks:
+            if fits:
+                start = _als.grow(self.white, fits[max(fits)], rank, self.window)
+            else:
+                start = _als.start_from_svd(self.white, rank, self.window)
+            fits[rank] = _als.fit(self.white, start, CURVE_SWEEPS)
+        return fits
+
+
+class Cp(Format):
+    """Canonical polyadic decomposition with the kernel window as one mode."""
+
+    name = "cp"
+    error_is = "estimate"
+
+    def refuses(self, site: Site) -> str | None:
+        if site.window == 1:
+            return "CP needs a spatial kernel; without one it is an SVD with a layer more"
+        return None
+
+    def rank_limits(self, site: Site) -> tuple[int, ...]:
+        """Beyond these ranks the factors outnumber the weight (or it is reproduced exactly)."""
+        sizes = (site.in_channels, site.out_channels, *self.modes(site))
+        smaller = math.prod(sizes) // sum(sizes)
+        return (max(1, min(smaller, math.prod(sizes) // max(sizes))),)
+
+    def modes(self, site: Site) -> tuple[int, ...]:
+        """The window's modes."""
+        return (site.window,)
+
+    def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        (r,) = ranks
+        return (
+            Link(site.in_channels, r),
+            Link(r, r, site.axes, depthwise=True),
+            Link(r, site.out_channels),
+        )
+
+    def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
+        white = metric.whiten(weight).flatten(2).transpose(1, 2).contiguous()
+        return State(white, self.modes(site), site.kernel, *self.rank_limits(site), metric)
+
+    def errors(self, state: State, ranks: Tensor) -> Tensor:
+        """The ladder's errors, log error linear in log rank between its steps."""
+        errors = torch.tensor([fit.error for fit in state.ladder.values()], dtype=torch.float64)
+        return _interpolate(list(state.ladder), errors.cummin(0).values, ranks[:, 0])
+
+    def samples(self, state: State, ranks: Tensor) -> Tensor:
+        """The steps of the ladder that are among the ranks asked."""
+        return torch.tensor([[rank] for rank in state.ladder if rank <= int(ranks.max())])
+
+    def sketch(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        return self._kernels(state, state.ladder[ranks[0]])
+
+    def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        start = _als.start_from_svd(state.white, ranks[0], state.window)
+        return self._kernels(state, _als.fit(state.white, start, FINAL_SWEEPS))
+
+    def _kernels(self, state: State, fit: _als.Cp) -> tuple[Tensor, ...]:
+        """The unwhitened factors as kernels of the chain."""
+        last, *short, first = fit.factors
+        ones = [1] * len(state.kernel)
+        reduce = state.metric.lift_input(first.T)
+        expand = state.metric.lift_output(last)
+        return (
+            reduce.reshape(*reduce.shape, *ones),
+            *(self.depthwise(k, b, state.kernel) for k, b in enumerate(short)),
+            expand.reshape(*expand.shape, *ones),
+        )
+
+    def depthwise(self, index: int, factor: Tensor, kernel: tuple[int, ...]) -> Tensor:
+        """A window factor ``(k, r)`` as a depthwise kernel ``(r, 1, *kernel)``."""
+        return factor.T.reshape(factor.shape[1], 1, *kernel)
+
+
+class CpSeparable(Cp):
+    """The same with height and width as two modes."""
+
+    name = "cp-separable"
+
+    def refuses(self, site: Site) -> str | None:
+        if len(site.kernel) != 2 or min(site.kernel) == 1:
+            return "separable CP needs a two-dimensional kernel larger than 1 along both axes"
+        return None
+
+    def modes(self, site: Site) -> tuple[int, ...]:
+        return site.kernel
+
+    def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        (r,) = ranks
+        return (
+            Link(site.in_channels, r),
+            Link(r, r, (0,), depthwise=True),
+            Link(r, r, (1,), depthwise=True),
+            Link(r, site.out_channels),
+        )
+
+    def depthwise(self, index: int, factor: Tensor, kernel: tuple[int, ...]) -> Tensor:
+        shape = [1, 1]
+        shape[index] = kernel[index]
+        return factor.T.reshape(factor.shape[1], 1, *shape)
+
+
+def _interpolate(knots: list[int], values: Tensor, ranks: Tensor) -> Tensor:
+    """Piecewise linear in the logarithms, so a fit never reads as exact between two knots."""
+    x = torch.tensor(knots, dtype=torch.float64).log()
+    y = values.clamp(1e-12, 1).log()
+    if len(knots) == 1:
+        return y.exp().expand(len(ranks)).clone()
+    at = ranks.double().log()
+    right = torch.searchsorted(x, at).clamp(1, len(x) - 1)
+    share = (at - x[right - 1]) / (x[right] - x[right - 1])
+    return torch.lerp(y[right - 1], y[right], share.clamp(0, 1)).exp()
+
+
+FORMATS.add("cp", Cp())
+FORMATS.add("cp-separable", CpSeparable())

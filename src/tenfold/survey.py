@@ -1,0 +1,209 @@
+"""model, example -> Survey: the layers that can be factored, and why the others cannot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import singledispatch
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.costs import COSTS
+from tenfold.errors import InputError, bad_value
+from tenfold.formats import FORMATS
+from tenfold.forward import run
+from tenfold.values import Call, Refusal, Site, Survey
+
+DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
+def survey(
+    model: nn.Module,
+    example: Any,
+    *,
+    include: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+) -> Survey:
+    """Run the model once on the example and list what can be factored.
+
+    ``include`` and ``exclude`` are shell patterns on qualified module names; without ``include``
+    every layer counts. The model is left as it was. Raises InputError when the model does not
+    run on the example, holds NaN or infinite weights, or has nothing that can be factored.
+    """
+    check_finite(model)
+    layers = dict(_candidates(model))
+    check_patterns(include + exclude, layers)
+    calls = _record_calls(model, layers, example)
+    tied = _tied(model)
+    sites, refusals = [], []
+    for name, layer in layers.items():
+        reason = _reason(name, layer, calls[name], tied, include, exclude)
+        if reason:
+            refusals.append(Refusal(name, reason))
+        else:
+            sites.append(describe(layer, name, tuple(calls[name])))
+    if not sites:
+        raise nothing_to_compress(refusals)
+    totals = {name: COSTS[name].measure(model, example) for name in COSTS}
+    fixed = {
+        name: max(0.0, totals[name] - sum(dense_cost(site, name) for site in sites))
+        for name in COSTS
+    }
+    return Survey(tuple(sites), tuple(refusals), totals, fixed)
+
+
+def dense_cost(site: Site, cost: str) -> float:
+    """What the layer costs as it is."""
+    return float(COSTS[cost].total(FORMATS["dense"].ops(site, ())))
+
+
+@singledispatch
+def describe(layer: nn.Module, name: str, calls: tuple[Call, ...] = ()) -> Site:
+    """The geometry of a layer; one implementation a kind of layer."""
+    raise InputError(f"{name} is a {type(layer).__name__}, which is not a layer tenfold factors.")
+
+
+@describe.register
+def _(layer: nn.Linear, name: str, calls: tuple[Call, ...] = ()) -> Site:
+    return Site(
+        name, "linear", layer.in_features, layer.out_features,
+        bias=layer.bias is not None, dtype=layer.weight.dtype, calls=calls,
+    )
+
+
+@describe.register(nn.Conv1d)
+@describe.register(nn.Conv2d)
+def _(layer: nn.Conv1d | nn.Conv2d, name: str, calls: tuple[Call, ...] = ()) -> Site:
+    return Site(
+        name, type(layer).__name__.lower(), layer.in_channels, layer.out_channels,
+        kernel=tuple(layer.kernel_size), stride=tuple(layer.stride),
+        padding=layer.padding if isinstance(layer.padding, str) else tuple(layer.padding),
+        dilation=tuple(layer.dilation), groups=layer.groups, padding_mode=layer.padding_mode,
+        bias=layer.bias is not None, dtype=layer.weight.dtype, calls=calls,
+    )
+
+
+def _candidates(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Layers of a kind that could be factored, or that a person may wonder about."""
+    kinds = (nn.Linear, nn.modules.conv._ConvNd)
+    for name, module in model.named_modules():
+        if name and isinstance(module, kinds):
+            yield name, module
+
+
+def _reason(
+    name: str, layer: nn.Module, calls: list[Call], tied: Mapping[int, list[str]],
+    include: tuple[str, ...], exclude: tuple[str, ...],
+) -> str | None:
+    """Why a layer must stay as it is, or None."""
+    if include and not any(fnmatchcase(name, p) for p in include):
+        return "not in the include patterns"
+    if any(fnmatchcase(name, p) for p in exclude):
+        return "excluded"
+    if type(layer) not in (nn.Linear, nn.Conv1d, nn.Conv2d):
+        return f"{type(layer).__name__} is not Linear, Conv1d or Conv2d itself"
+    if not calls:
+        return "the example never runs it as a module"
+    if getattr(layer, "parametrizations", None) or _has_hooks(layer):
+        return "it carries hooks or a parametrization that a replacement would lose"
+    weight = layer.weight
+    if not isinstance(weight, Tensor) or weight.dtype not in DTYPES:
+        return f"its weight is {getattr(weight, 'dtype', None)}, not a real floating type"
+    if len(tied[id(weight)]) > 1:
+        others = [n for n in tied[id(weight)] if n != f"{name}.weight"]
+        return f"its weight is shared with {', '.join(others)}"
+    if getattr(layer, "groups", 1) > 1:
+        return f"it has {layer.groups} groups, between which there is nothing to factor"
+    if min(weight.shape[:2]) == 1:
+        return "one of its channel counts is 1"
+    return None
+
+
+def _has_hooks(layer: nn.Module) -> bool:
+    """Hooks of the user's own on the layer."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks)
+
+
+def _tied(model: nn.Module) -> dict[int, list[str]]:
+    """All names of each parameter, by identity."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    modules: dict[int, set[int]] = {}
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            modules.setdefault(id(parameter), set()).add(id(module))
+    return {key: value if len(modules[key]) > 1 else value[:1] for key, value in names.items()}
+
+
+def _record_calls(
+    model: nn.Module, layers: Mapping[str, nn.Module], example: Any
+) -> dict[str, list[Call]]:
+    """Sizes seen by each layer in one forward pass of the example."""
+    calls: dict[str, list[Call]] = {name: [] for name in layers}
+
+    def recorder(name: str) -> Any:
+        def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
+                calls[name].append(_call(layer, inputs[0], output))
+
+        return hook
+
+    handles = [
+        layer.register_forward_hook(recorder(name))
+        for name, layer in layers.items()
+        if not isinstance(layer, torch.nn.modules.lazy.LazyModuleMixin) and not _has_hooks(layer)
+    ]
+    try:
+        run(model, example)
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise bad_value(
+            "The model must run on the example", f"{type(error).__name__}: {first}",
+            "pass an example of the shape and type the model expects",
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
+
+
+def _call(layer: nn.Module, x: Tensor, y: Tensor) -> Call:
+    """Batch and spatial sizes; leading axes of a Linear all count as batch."""
+    axes = len(getattr(layer, "kernel_size", ()))
+    if not axes:
+        return Call(math.prod(x.shape[:-1]), (), ())
+    batch = x.shape[0] if x.ndim == axes + 2 else 1
+    return Call(batch, tuple(x.shape[-axes:]), tuple(y.shape[-axes:]))
+
+
+def check_finite(model: nn.Module) -> None:
+    """Refuse weights with NaN or infinity by name."""
+    for name, value in model.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise bad_value(
+                "Weights must be finite", f"NaN or infinity in {name}",
+                "load the last good checkpoint",
+            )
+
+
+def check_patterns(patterns: tuple[str, ...], names: Mapping[str, Any]) -> None:
+    """A pattern that matches no layer is a slip of the pen."""
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise bad_value(
+                "A pattern must match a layer", repr(pattern),
+                f"choose among {', '.join(list(names)[:8]) or 'no layers at all'}",
+            )
+
+
+def nothing_to_compress(refusals: list[Refusal]) -> InputError:
+    """The error for a model without a single site."""
+    found = "; ".join(f"{r.name}: {r.reason}" for r in refusals[:4]) or "no such layer"
+    return bad_value(
+        "A model needs at least one Linear, Conv1d or Conv2d layer to factor", found,
+        "check include and exclude, or leave this model as it is",
+    )

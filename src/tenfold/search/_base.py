@@ -1,0 +1,22 @@
+"""What a search method is: a problem in, a selection that fits its budget out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tenfold.registry import Registry
+from tenfold.search._problem import Problem, Selection
+
+
+@dataclass(frozen=True)
+class Found:
+    """A row of each menu, and the record of how it came about."""
+
+    selection: Selection
+    trace: tuple[Mapping[str, float], ...] = ()
+
+
+Method = Callable[[Problem, int], Found]  # problem, seed
+
+METHODS: Registry[Method] = Registry("method", "tenfold.search")

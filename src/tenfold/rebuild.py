@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from tenfold.formats import FORMATS
 from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
 from tenfold.survey import describe
+from tenfold.threads import parallel_map
 from tenfold.values import Choice, Plan
 
 
@@ -29,60 +30,73 @@ def rebuild(
     """
     metrics = metrics or {}
 
-    def factors(choice: Choice, weight: Tensor) -> tuple[Tensor, ...]:
-        fmt = FORMATS[choice.format]
-        site = describe(model.get_submodule(choice.site), choice.site)
+    @torch.no_grad()
+    def factor(choice: Choice) -> tuple[Tensor, ...]:
+        fmt, layer = FORMATS[choice.format], model.get_submodule(choice.site)
+        weight = layer.weight.detach().cpu()  # type: ignore[operator]
+        site = describe(layer, choice.site)
         metric = metrics.get(choice.site, Metric())
-        with torch.no_grad():
-            return fmt.factors(fmt.analyse(site, weight.cpu(), metric), choice.ranks)
+        return fmt.factors(fmt.analyse(site, weight, metric), choice.ranks)
 
-    return _replace(model, plan, factors, progress)
+    chosen = planned(model, plan)
+    kernels = []
+    for done, found in enumerate(parallel_map(factor, chosen)):
+        kernels.append(found)
+        progress("rebuild", done + 1, len(chosen))
+    return replace(model, chosen, kernels)
 
 
 def build_structure(model: nn.Module, plan: Plan) -> nn.Module:
     """The planned structure with zero factors, for weights that are loaded afterwards."""
+    chosen = planned(model, plan)
+    return replace(model, chosen, [_zeros(model, choice) for choice in chosen])
 
-    def factors(choice: Choice, weight: Tensor) -> tuple[Tensor, ...]:
-        site = describe(model.get_submodule(choice.site), choice.site)
-        chain = FORMATS[choice.format].chain(site, choice.ranks)
-        ops = FORMATS[choice.format].ops(site, choice.ranks)
-        return tuple(
-            torch.zeros(
-                int(link.out_channels), 1 if link.depthwise else int(link.in_channels), *op.kernel
-            )
-            for link, op in zip(chain, ops)
+
+def _zeros(model: nn.Module, choice: Choice) -> tuple[Tensor, ...]:
+    """Kernels of the right shapes, without any decomposition."""
+    fmt = FORMATS[choice.format]
+    site = describe(model.get_submodule(choice.site), choice.site)
+    pairs = zip(fmt.chain(site, choice.ranks), fmt.ops(site, choice.ranks))
+    return tuple(
+        torch.zeros(
+            int(link.out_channels), 1 if link.depthwise else int(link.in_channels), *op.kernel
         )
+        for link, op in pairs
+    )
 
-    return _replace(model, plan, factors, silent)
 
-
-def _replace(model: nn.Module, plan: Plan, factors, progress: Progress) -> nn.Module:  # type: ignore[no-untyped-def]
-    """Copy the model once, without the weights that go, and put the new layers in."""
+def planned(model: nn.Module, plan: Plan) -> list[Choice]:
+    """The choices that replace a layer, each held against the model."""
     chosen = [choice for choice in plan.choices if choice.format != "dense"]
     for choice in chosen:
         check_choice(model, choice)
-    replaced: dict[int, nn.Module] = {}
-    for done, choice in enumerate(chosen):
+    return chosen
+
+
+def replace(
+    model: nn.Module, chosen: Sequence[Choice], kernels: Sequence[tuple[Tensor, ...]]
+) -> nn.Module:
+    """Copy the model once, with the new layers in the place of those that go."""
+    memo: dict[int, nn.Module] = {}
+    for choice, factors in zip(chosen, kernels):
         layer = model.get_submodule(choice.site)
+        bias = layer.bias if isinstance(layer.bias, Tensor) else None
         site = describe(layer, choice.site)
-        kernels = factors(choice, layer.weight.detach())
-        new = FORMATS[choice.format].layers(
-            site, choice.ranks, kernels, None if layer.bias is None else layer.bias
-        )
-        new.train(layer.training)
-        _like(new, layer)
-        replaced[id(layer)] = new  # as a memo of the copy, it also serves the layer's other names
-        progress("rebuild", done + 1, len(chosen))
-    return copy.deepcopy(model, replaced)
+        new = FORMATS[choice.format].layers(site, choice.ranks, factors, bias)
+        memo[id(layer)] = _like(new, layer)  # as a memo it serves the layer's other names too
+    return copy.deepcopy(model, memo)
 
 
-def _like(new: nn.Module, layer: nn.Module) -> None:
-    """Device, memory format and trainability of the layer that is replaced."""
+def _like(new: nn.Module, layer: nn.Module) -> nn.Module:
+    """With the mode, device, memory format and trainability of the layer that is replaced."""
     weight = layer.weight
-    new.to(weight.device)  # type: ignore[arg-type]
-    if weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last):  # type: ignore[operator]
-        new.to(memory_format=torch.channels_last)
-    new.requires_grad_(bool(weight.requires_grad))
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"{type(layer).__name__} has no weight")
+    new.train(layer.training).to(weight.device).requires_grad_(weight.requires_grad)
+    channels_last = torch.channels_last
+    if weight.ndim == 4 and weight.is_contiguous(memory_format=channels_last):
+        new.to(memory_format=channels_last)  # type: ignore[call-overload]
+    return new
 
 
 def check_choice(model: nn.Module, choice: Choice) -> None:

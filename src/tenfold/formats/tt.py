@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._spectrum import spectrum
@@ -69,15 +70,23 @@ class TensorTrain(Format):
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         n, height, width, m = state.white.shape
         r1, r2, r3 = ranks
-        first, rest = spectrum(state.white.flatten(1)).split(r1)
-        second, rest = spectrum(rest.reshape(r1 * height, width * m)).split(r2)
-        third, last = spectrum(rest.reshape(r2 * width, m)).split(r3)
+        first, rest = _split(state.white.flatten(1), r1)
+        second, rest = _split(rest.reshape(r1 * height, width * m), r2)
+        third, last = _split(rest.reshape(r2 * width, m), r3)
         return (
             state.metric.lift_input(first.T)[..., None, None],
             second.reshape(r1, height, r2).permute(2, 0, 1)[..., None],
             third.reshape(r2, width, r3).permute(2, 0, 1)[:, :, None],
             state.metric.lift_output(last.T)[..., None, None],
         )
+
+
+def _split(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """Truncated SVD; ranks beyond the matrix's own, which a small earlier rank can cause, are
+    filled with zeros."""
+    left, right = spectrum(matrix).split(rank)
+    missing = rank - left.shape[1]
+    return pad(left, (0, missing)), pad(right, (0, 0, 0, missing))
 
 
 FORMATS.add("tt", TensorTrain())

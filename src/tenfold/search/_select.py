@@ -1,0 +1,95 @@
+"""Survey, curves, damages and limits -> Plan: run a method and write down what it chose."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from tenfold.costs import COSTS
+from tenfold.curves import Curve
+from tenfold.errors import BudgetError
+from tenfold.formats import FORMATS
+from tenfold.search._base import METHODS
+from tenfold.search._bound import lower_bound
+from tenfold.search._problem import Menu, make_problem
+from tenfold.values import Choice, Limit, Plan, Site, Survey
+
+
+def search(
+    survey: Survey,
+    curves: Sequence[Curve],
+    damages: Sequence[Tensor],
+    limits: Sequence[Limit],
+    *,
+    method: str = "continuous",
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> Plan:
+    """The plan a method finds within the limits; it has no data argument.
+
+    ``damages`` holds, curve by curve, what each row adds to the predicted output error.
+    Raises BudgetError when no plan can meet the limits.
+    """
+    began = time.perf_counter()
+    problem = make_problem(curves, damages, survey, limits)
+    found = METHODS[method](problem, seed)
+    searched = time.perf_counter() - began
+    choices = tuple(_choice(menu, row) for menu, row in zip(problem.menus, found.selection))
+    predicted = {
+        cost: survey.fixed[cost] + sum(choice.costs[cost] for choice in choices) for cost in COSTS
+    }
+    for limit in limits:
+        if predicted[limit.cost] > limit.value * (1 + 1e-9):
+            raise BudgetError(
+                f"A plan must keep {limit.cost} within {limit.value:,.0f}, but found "
+                f"{predicted[limit.cost]:,.0f} from method {method!r}; report this as a defect."
+            )
+    return Plan(
+        choices=choices,
+        refusals=survey.refusals,
+        budget=tuple(limits),
+        before=dict(survey.totals),
+        predicted=predicted,
+        damage=problem.damage(found.selection),
+        bound=lower_bound(problem),
+        method=method,
+        settings=dict(settings or {}),
+        trace=found.trace,
+        seconds={"search": searched},
+    )
+
+
+def _choice(menu: Menu, row: int) -> Choice:
+    """One line of the plan."""
+    name, ranks = menu.formats[row], menu.ranks[row]
+    return Choice(
+        site=menu.site.name,
+        format=name,
+        ranks=ranks,
+        error=float(menu.errors[row].clamp_min(0).sqrt()),
+        damage=float(menu.damage[row]),
+        costs=site_costs(menu.site, name, ranks),
+        before=site_costs(menu.site, "dense", ()),
+        reason=_why_dense(menu, row) if name == "dense" else "",
+    )
+
+
+def site_costs(site: Site, name: str, ranks: Sequence[int]) -> dict[str, float]:
+    """Every cost of a site in one format."""
+    ops = FORMATS[name].ops(site, tuple(ranks))
+    return {cost: float(COSTS[cost].total(ops)) for cost in COSTS}
+
+
+def _why_dense(menu: Menu, row: int) -> str:
+    """What the search saw that made it keep a layer whole."""
+    others = [k for k, name in enumerate(menu.formats) if name != "dense"]
+    if not others:
+        return "no allowed format makes it smaller"
+    least = min(others, key=lambda k: float(menu.damage[k]))
+    return (
+        f"the budget is better spent here: even {menu.formats[least]} {list(menu.ranks[least])} "
+        f"would add {float(menu.damage[least]):.3g} to the predicted damage"
+    )

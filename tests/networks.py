@@ -1,0 +1,45 @@
+"""Small networks for tests, with fixed random weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class TinyResNet(nn.Module):
+    """Two residual blocks and a classifier on 3x12x12 inputs."""
+
+    def __init__(self, width: int = 12) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        self.block = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width),
+        )  # fmt: skip
+        self.down = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.head = nn.Linear(2 * width, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = torch.relu(x + self.block(x))
+        x = torch.relu(self.down(x))
+        return self.head(x.mean((2, 3)))
+
+
+def tiny_resnet(seed: int = 0, width: int = 12) -> TinyResNet:
+    """The network with weights and BatchNorm statistics drawn from a seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = TinyResNet(width)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+        return model.eval()
+
+
+def example(batch: int = 1) -> Tensor:
+    """An input of ``TinyResNet``."""
+    return torch.linspace(-1, 1, batch * 3 * 12 * 12).reshape(batch, 3, 12, 12)

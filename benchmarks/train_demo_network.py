@@ -67,7 +67,9 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, args: argparse.Names
         torch.manual_seed(args.seed + epoch)
         start, total = time.perf_counter(), 0.0
         model.train()
-        for index in torch.randperm(len(images))[: steps // args.epochs * args.batch].split(args.batch):
+        for index in torch.randperm(len(images))[: steps // args.epochs * args.batch].split(
+            args.batch
+        ):
             x = augment(images[index]).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
                 loss = F.cross_entropy(model(x), labels[index], label_smoothing=0.05)
@@ -76,10 +78,17 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, args: argparse.Names
             optimiser.step()
             schedule.step()
             total += loss.item()
-        print(f"epoch {epoch + 1}: loss {total * args.batch / len(images):.4f}, {time.perf_counter() - start:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1}: loss {total * args.batch / len(images):.4f}, {time.perf_counter() - start:.0f} s",
+            flush=True,
+        )
         torch.save(
-            {"model": model.state_dict(), "optimiser": optimiser.state_dict(),
-             "schedule": schedule.state_dict(), "epoch": epoch + 1},
+            {
+                "model": model.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "schedule": schedule.state_dict(),
+                "epoch": epoch + 1,
+            },
             checkpoint,
         )
 
@@ -98,14 +107,25 @@ def main() -> None:
 
     raw = {
         name: read_idx(args.data / f"{name}.gz")
-        for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-                     "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+        for name in (
+            "train-images-idx3-ubyte",
+            "train-labels-idx1-ubyte",
+            "t10k-images-idx3-ubyte",
+            "t10k-labels-idx1-ubyte",
+        )
     }
     torch.manual_seed(args.seed)
     model = DemoNetwork().to(memory_format=torch.channels_last)
     began = time.perf_counter()
-    train(model, standardise(raw["train-images-idx3-ubyte"]), raw["train-labels-idx1-ubyte"].long(), args)
-    top1 = accuracy(model, standardise(raw["t10k-images-idx3-ubyte"]), raw["t10k-labels-idx1-ubyte"].long())
+    train(
+        model,
+        standardise(raw["train-images-idx3-ubyte"]),
+        raw["train-labels-idx1-ubyte"].long(),
+        args,
+    )
+    top1 = accuracy(
+        model, standardise(raw["t10k-images-idx3-ubyte"]), raw["t10k-labels-idx1-ubyte"].long()
+    )
 
     ASSETS.mkdir(exist_ok=True)
     weights = {k: v.contiguous() for k, v in model.state_dict().items()}

@@ -116,7 +116,9 @@ def price_grid(site: Site, name: str, ranks: Tensor) -> dict[str, Tensor]:
     """Every cost at every row of ranks, ``(n,)`` float64, by the same arithmetic as one row."""
     ops = FORMATS[name].ops(site, tuple(ranks.double().unbind(1)))
     return {
-        cost: torch.as_tensor(COSTS[cost].total(ops), dtype=torch.float64).expand(len(ranks)).clone()
+        cost: torch.as_tensor(COSTS[cost].total(ops), dtype=torch.float64)
+        .expand(len(ranks))
+        .clone()
         for cost in COSTS
     }
 

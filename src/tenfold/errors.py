@@ -46,4 +46,6 @@ def bad_value(rule: str, found: object, way_out: str) -> InputError:
 
 def unknown_name(kind: str, found: str, known: Iterable[str]) -> InputError:
     """A name that no registry holds."""
-    return bad_value(f"{kind} must be a known name", repr(found), f"choose from {', '.join(sorted(known))}")
+    return bad_value(
+        f"{kind} must be a known name", repr(found), f"choose from {', '.join(sorted(known))}"
+    )

@@ -26,9 +26,7 @@ class Root:
         values, vectors = torch.linalg.eigh(moment.double())
         values = values.clamp_min(0) + ridge * values.clamp_min(0).mean() + 1e-30
         root = values.sqrt()
-        return cls(
-            ((vectors * root) @ vectors.T).float(), ((vectors / root) @ vectors.T).float()
-        )
+        return cls(((vectors * root) @ vectors.T).float(), ((vectors / root) @ vectors.T).float())
 
 
 @dataclass(frozen=True)

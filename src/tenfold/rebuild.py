@@ -111,7 +111,9 @@ def check_choice(model: nn.Module, choice: Choice) -> None:
     fmt, site = FORMATS[choice.format], describe(layer, choice.site)
     refusal = fmt.refuses(site) or ("it has groups" if site.groups > 1 else None)
     if refusal:
-        raise PlanError(f"{choice.site} cannot be {choice.format}: {refusal}; choose another format.")
+        raise PlanError(
+            f"{choice.site} cannot be {choice.format}: {refusal}; choose another format."
+        )
     limits = fmt.rank_limits(site)
     fits = len(limits) == len(choice.ranks) and all(
         1 <= rank <= limit for rank, limit in zip(choice.ranks, limits)

@@ -69,8 +69,13 @@ def describe(layer: nn.Module, name: str, calls: tuple[Call, ...] = ()) -> Site:
 @describe.register
 def _(layer: nn.Linear, name: str, calls: tuple[Call, ...] = ()) -> Site:
     return Site(
-        name, "linear", layer.in_features, layer.out_features,
-        bias=layer.bias is not None, dtype=layer.weight.dtype, calls=calls,
+        name,
+        "linear",
+        layer.in_features,
+        layer.out_features,
+        bias=layer.bias is not None,
+        dtype=layer.weight.dtype,
+        calls=calls,
     )
 
 
@@ -78,11 +83,19 @@ def _(layer: nn.Linear, name: str, calls: tuple[Call, ...] = ()) -> Site:
 @describe.register(nn.Conv2d)
 def _(layer: nn.Conv1d | nn.Conv2d, name: str, calls: tuple[Call, ...] = ()) -> Site:
     return Site(
-        name, type(layer).__name__.lower(), layer.in_channels, layer.out_channels,
-        kernel=tuple(layer.kernel_size), stride=tuple(layer.stride),
+        name,
+        type(layer).__name__.lower(),
+        layer.in_channels,
+        layer.out_channels,
+        kernel=tuple(layer.kernel_size),
+        stride=tuple(layer.stride),
         padding=layer.padding if isinstance(layer.padding, str) else tuple(layer.padding),
-        dilation=tuple(layer.dilation), groups=layer.groups, padding_mode=layer.padding_mode,
-        bias=layer.bias is not None, dtype=layer.weight.dtype, calls=calls,
+        dilation=tuple(layer.dilation),
+        groups=layer.groups,
+        padding_mode=layer.padding_mode,
+        bias=layer.bias is not None,
+        dtype=layer.weight.dtype,
+        calls=calls,
     )
 
 
@@ -95,8 +108,12 @@ def _candidates(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _reason(
-    name: str, layer: nn.Module, calls: list[Call], tied: Mapping[int, list[str]],
-    include: tuple[str, ...], exclude: tuple[str, ...],
+    name: str,
+    layer: nn.Module,
+    calls: list[Call],
+    tied: Mapping[int, list[str]],
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
 ) -> str | None:
     """Why a layer must stay as it is, or None."""
     if include and not any(fnmatchcase(name, p) for p in include):
@@ -162,7 +179,8 @@ def _record_calls(
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise bad_value(
-            "The model must run on the example", f"{type(error).__name__}: {first}",
+            "The model must run on the example",
+            f"{type(error).__name__}: {first}",
             "pass an example of the shape and type the model expects",
         ) from error
     finally:
@@ -185,7 +203,8 @@ def check_finite(model: nn.Module) -> None:
     for name, value in model.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise bad_value(
-                "Weights must be finite", f"NaN or infinity in {name}",
+                "Weights must be finite",
+                f"NaN or infinity in {name}",
                 "load the last good checkpoint",
             )
 
@@ -195,7 +214,8 @@ def check_patterns(patterns: tuple[str, ...], names: Mapping[str, Any]) -> None:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise bad_value(
-                "A pattern must match a layer", repr(pattern),
+                "A pattern must match a layer",
+                repr(pattern),
                 f"choose among {', '.join(list(names)[:8]) or 'no layers at all'}",
             )
 
@@ -204,6 +224,7 @@ def nothing_to_compress(refusals: list[Refusal]) -> InputError:
     """The error for a model without a single site."""
     found = "; ".join(f"{r.name}: {r.reason}" for r in refusals[:4]) or "no such layer"
     return bad_value(
-        "A model needs at least one Linear, Conv1d or Conv2d layer to factor", found,
+        "A model needs at least one Linear, Conv1d or Conv2d layer to factor",
+        found,
         "check include and exclude, or leave this model as it is",
     )

@@ -113,9 +113,13 @@ def test_error_is_what_it_says(name, layer, shape, metric_name):
     white = metric.whiten(weight).double()
     state = fmt.analyse(site, weight, metric)
     for ranks in some_ranks(fmt, site):
-        predicted = float(fmt.errors(state, torch.tensor([ranks], dtype=torch.int64).reshape(1, -1)))
+        predicted = float(
+            fmt.errors(state, torch.tensor([ranks], dtype=torch.int64).reshape(1, -1))
+        )
         dense = fmt.dense(site, ranks, fmt.factors(state, ranks))
-        actual = float((metric.whiten(dense).double() - white).square().sum() / white.square().sum())
+        actual = float(
+            (metric.whiten(dense).double() - white).square().sum() / white.square().sum()
+        )
         if fmt.error_is == "exact":
             assert actual == pytest.approx(predicted, rel=1e-3, abs=1e-6)
         elif fmt.error_is == "bound":

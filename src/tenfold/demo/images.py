@@ -17,9 +17,7 @@ def read_idx(path: Path) -> Tensor:
     raw = gzip.decompress(path.read_bytes())
     dims = raw[3]
     shape = np.frombuffer(raw, ">i4", count=dims, offset=4)
-    return torch.from_numpy(
-        np.frombuffer(raw, np.uint8, offset=4 + 4 * dims).reshape(shape).copy()
-    )
+    return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=4 + 4 * dims).reshape(shape).copy())
 
 
 def write_idx(path: Path, values: Tensor) -> None:

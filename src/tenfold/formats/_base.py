@@ -18,7 +18,6 @@ from tenfold.metric import Metric
 from tenfold.registry import Registry
 from tenfold.values import Link, Op, Real, Site
 
-
 SAMPLES = 7  # ranks a curve
 
 

@@ -83,9 +83,15 @@ def _layer(site: Site, link: Link, factor: Tensor, bias: Tensor | None) -> nn.Mo
         layer: nn.Module = nn.utils.skip_init(nn.Linear, n, m, bias=bias is not None)
     else:
         layer = nn.utils.skip_init(
-            LAYERS[site.kind], n, m, _pick(link, site.kernel), stride=_pick(link, site.stride),
-            padding=_padding(site, link), dilation=_pick(link, site.dilation),
-            groups=n if link.depthwise else 1, bias=bias is not None,
+            LAYERS[site.kind],
+            n,
+            m,
+            _pick(link, site.kernel),
+            stride=_pick(link, site.stride),
+            padding=_padding(site, link),
+            dilation=_pick(link, site.dilation),
+            groups=n if link.depthwise else 1,
+            bias=bias is not None,
             padding_mode=site.padding_mode if link.axes else "zeros",
         )
     layer.weight = nn.Parameter(factor.detach().to(site.dtype).contiguous())

@@ -42,5 +42,5 @@ class Spectrum:
 def spectrum(matrix: Tensor) -> Spectrum:
     """Eigen-decomposition, in float64, of the smaller of the two Gram matrices."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    values, vectors = torch.linalg.eigh((wide.double() @ wide.double().T))
+    values, vectors = torch.linalg.eigh(wide.double() @ wide.double().T)
     return Spectrum(matrix, vectors.flip(1), values.flip(0).clamp_min(0))

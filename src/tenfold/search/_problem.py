@@ -6,7 +6,7 @@ sites, so a selection is within its budget exactly when every column sums to at 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -73,7 +73,9 @@ def make_problem(
 
 
 def _menu(
-    curves: Sequence[Curve], damages: Sequence[Tensor], limits: Sequence[Limit],
+    curves: Sequence[Curve],
+    damages: Sequence[Tensor],
+    limits: Sequence[Limit],
     room: Sequence[float],
 ) -> Menu:
     """The rows of all curves of one site, one after the other."""
@@ -93,22 +95,24 @@ def _menu(
 
 def efficient_rows(damage: Tensor, costs: Tensor) -> Tensor:
     """Indices of rows that no other row beats, cheapest first."""
-    order = torch.argsort(costs.sum(1) + 1e-9 * damage / damage.max().clamp_min(1e-300), stable=True)
+    order = torch.argsort(
+        costs.sum(1) + 1e-9 * damage / damage.max().clamp_min(1e-300), stable=True
+    )
     damage, costs = damage[order], costs[order]
     best = damage.cummin(0).values
     ahead = torch.cat([damage.new_full((1,), torch.inf), best[:-1]])
     if costs.shape[1] == 1:
         return order[damage < ahead]
-    beaten = torch.stack([
-        ((damage <= d) & (costs <= c).all(1) & ((damage < d) | (costs < c).any(1))).any()
-        for d, c in zip(damage, costs)
-    ])
+    beaten = torch.stack(
+        [
+            ((damage <= d) & (costs <= c).all(1) & ((damage < d) | (costs < c).any(1))).any()
+            for d, c in zip(damage, costs)
+        ]
+    )
     return order[~beaten]
 
 
-def check_reachable(
-    curves: Sequence[Curve], survey: Survey, limits: Sequence[Limit]
-) -> None:
+def check_reachable(curves: Sequence[Curve], survey: Survey, limits: Sequence[Limit]) -> None:
     """Each limit alone must be reachable with every site at its cheapest."""
     for limit in limits:
         cheapest: dict[str, float] = {}

@@ -71,9 +71,7 @@ def relaxed(paths: Paths, position: Tensor, logits: Tensor) -> tuple[Tensor, Ten
     left = at.detach().floor().clamp(0, NODES - 2).long()
     mix = at - left
     damage = torch.lerp(_take(paths.damage, left), _take(paths.damage, left + 1), mix).exp()
-    costs = torch.lerp(
-        _take(paths.costs, left), _take(paths.costs, left + 1), mix.unsqueeze(-1)
-    )
+    costs = torch.lerp(_take(paths.costs, left), _take(paths.costs, left + 1), mix.unsqueeze(-1))
     return (share * damage).sum(), (share.unsqueeze(-1) * costs).sum((0, 1))
 
 

@@ -1,0 +1,6 @@
+"""model', model, data -> model': the same structure, better weights, by distillation."""
+
+from tenfold.tune.loop import Tuned, tune
+from tenfold.tune.settings import TuneSettings
+
+__all__ = ["TuneSettings", "Tuned", "tune"]

@@ -1,0 +1,40 @@
+"""BatchNorm statistics estimated anew: a decomposed network's activations have shifted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tenfold.forward import call
+from tenfold.tune.batches import read_batch
+
+
+def batchnorms(model: nn.Module) -> list[_BatchNorm]:
+    """BatchNorm layers that keep running statistics."""
+    return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+
+
+@torch.no_grad()
+def reestimate(model: nn.Module, data: Iterable[Any], batches: int, device: torch.device) -> None:
+    """Replace running statistics by the plain average over a few batches."""
+    layers = batchnorms(model)
+    if not layers or batches < 1:
+        return
+    momenta = [layer.momentum for layer in layers]
+    model.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a cumulative average
+        layer.train()
+    try:
+        for raw in islice(iter(data), batches):
+            call(model, read_batch(raw, device).inputs)
+    finally:
+        for layer, momentum in zip(layers, momenta):
+            layer.momentum = momentum
+            layer.eval()

@@ -1,0 +1,69 @@
+"""How to fine-tune: one frozen value, saved with the run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tenfold.errors import bad_value
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """Every setting of the fine-tuning.
+
+    Attributes:
+        epochs: passes over the data.
+        rate: AdamW's peak learning rate; None scales it to how much was compressed.
+        warmup: share of all steps during which the rate rises linearly; cosine to zero after.
+        weight_decay: decoupled, on weights of two modes and more.
+        clip: largest gradient norm; CP chains diverge without it.
+        task, logits, features: weights of the task's loss, of the divergence from the original's
+            output and of the normalised squared difference of block outputs.
+        temperature: of the softened outputs (Hinton et al. 2015).
+        class_mode: mode of the output over which the softmax runs.
+        batchnorm: ``"train"`` lets statistics follow the batches, ``"frozen"`` keeps them.
+        reestimate: batches from which BatchNorm statistics are estimated anew before the first
+            step; 0 keeps the original's.
+        every: seconds between two checkpoints within an epoch.
+        seed: of shuffling, augmentation and dropout, per epoch.
+    """
+
+    epochs: int = 10
+    rate: float | None = None
+    warmup: float = 0.1
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    task: float = 0.5
+    logits: float = 1.0
+    features: float = 1.0
+    temperature: float = 2.0
+    class_mode: int = 1
+    batchnorm: str = "train"
+    reestimate: int = 50
+    every: float = 60.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0:
+            raise bad_value("epochs must be 0 or more", self.epochs, "use 0 to skip fine-tuning")
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise bad_value("The learning rate must be above 0", self.rate, "leave it out")
+        if self.batchnorm not in ("train", "frozen"):
+            raise bad_value(
+                "batchnorm must be 'train' or 'frozen'", repr(self.batchnorm), "choose one"
+            )
+
+    def peak_rate(self, before: int, after: int) -> float:
+        """The peak rate for a network that went from ``before`` to ``after`` parameters: little
+        was lost at 1.3x, so little may move; at 10x most has to be learned again."""
+        if self.rate is not None:
+            return self.rate
+        return 1e-3 * min(2.0, math.sqrt(max(before / max(after, 1) - 1, 0.05) / 4))
+
+    def rate_at(self, step: int, steps: int, peak: float) -> float:
+        """Linear warm-up, then half a cosine; a pure function, so a resumed run agrees."""
+        rising = max(1, round(self.warmup * steps))
+        if step < rising:
+            return peak * (step + 1) / rising
+        return peak * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))

@@ -79,7 +79,8 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, args: argparse.Names
             schedule.step()
             total += loss.item()
         print(
-            f"epoch {epoch + 1}: loss {total * args.batch / len(images):.4f}, {time.perf_counter() - start:.0f} s",
+            f"epoch {epoch + 1}: loss {total * args.batch / len(images):.4f}, "
+            f"{time.perf_counter() - start:.0f} s",
             flush=True,
         )
         torch.save(

@@ -1,3 +1,26 @@
-"""tenfold: a trained network, several times smaller and faster, under a budget."""
+"""tenfold: a trained PyTorch network, several times smaller and faster, within a budget.
+
+``compress`` is the whole job; ``plan`` and ``apply`` are its two halves without training;
+``save`` and ``load`` keep the result as safetensors and JSON.
+"""
+
+from tenfold.compress import Result, apply, compress, plan
+from tenfold.plan_file import plan_from_json, plan_to_json
+from tenfold.saving import load, save
+from tenfold.tune import TuneSettings, tune
+from tenfold.values import Plan
 
 __version__ = "0.1.0"
+__all__ = [
+    "Plan",
+    "Result",
+    "TuneSettings",
+    "apply",
+    "compress",
+    "load",
+    "plan",
+    "plan_from_json",
+    "plan_to_json",
+    "save",
+    "tune",
+]

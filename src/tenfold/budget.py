@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Union
+from typing import TypeAlias
 
 from tenfold.costs import COSTS
 from tenfold.errors import BudgetError
 from tenfold.values import Limit
 
-BudgetSpec = Union[str, Mapping[str, float | str]]
+BudgetSpec: TypeAlias = "str | Mapping[str, float | str]"
 
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "kb": 1e3, "mb": 1e6, "gb": 1e9,
          "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30, "b": 1.0}  # fmt: skip

@@ -24,13 +24,11 @@ from tenfold.values import Plan
 
 @dataclass(frozen=True)
 class Result:
-    """What ``compress`` hands back: the new module, the plan it follows, the recount of both,
-    and the history of the fine-tuning, an entry an epoch (empty without data)."""
+    """What ``compress`` hands back: the new module, the plan it follows, the recount of both."""
 
     model: nn.Module
     plan: Plan
     report: Report
-    history: tuple[dict[str, Any], ...] = ()
 
 
 def plan(
@@ -143,4 +141,4 @@ def compress(
         )  # fmt: skip
         built, history = tuned.model, tuple(tuned.history)
         chosen = replace(chosen, settings={**chosen.settings, "tuning": asdict(settings)})
-    return Result(built, chosen, make_report(model, built, example, chosen), history)
+    return Result(built, chosen, make_report(model, built, example, chosen, history))

@@ -39,6 +39,12 @@ class MissingExtra(TenfoldError, ImportError):
     exit_code = 6
 
 
+class Interrupted(TenfoldError):
+    """Stopped from outside; 130 is what shells expect after Ctrl-C."""
+
+    exit_code = 130
+
+
 def bad_value(rule: str, found: object, way_out: str) -> InputError:
     """The one shape of an input error: ``rule, but found X; way out.``"""
     return InputError(f"{rule}, but found {found}; {way_out}.")

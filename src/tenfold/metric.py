@@ -22,7 +22,7 @@ class Root:
 
     @classmethod
     def of(cls, moment: Tensor, ridge: float = 1e-3) -> Root:
-        """Root of a second moment; ``ridge``, a share of the mean eigenvalue, bounds the inverse."""
+        """Root of a second moment; ``ridge``, a share of its mean eigenvalue, bounds it below."""
         values, vectors = torch.linalg.eigh(moment.double())
         values = values.clamp_min(0) + ridge * values.clamp_min(0).mean() + 1e-30
         root = values.sqrt()

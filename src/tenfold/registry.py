@@ -1,4 +1,4 @@
-"""The few lines behind every extension point: a file that registers itself is found by its folder."""
+"""The few lines behind every extension point: a file that registers itself is found."""
 
 from __future__ import annotations
 

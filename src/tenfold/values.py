@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-Real = Union[int, float, Tensor]  # a channel count: an integer, relaxed, or many at once
+Real: TypeAlias = "int | float | Tensor"  # a channel count: an integer, relaxed, or many at once
 
 
 @dataclass(frozen=True)

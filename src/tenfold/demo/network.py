@@ -6,6 +6,10 @@ enough for a decomposed layer to be faster on the clock, not only smaller.
 
 from __future__ import annotations
 
+from importlib.resources import as_file, files
+
+import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 
@@ -49,3 +53,16 @@ class DemoNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.block3(self.block2(self.block1(self.stem(x))))
         return self.classifier(self.flatten(self.pool(x)))
+
+
+def load_network() -> DemoNetwork:
+    """The network with its trained weights, in evaluation mode."""
+    network = DemoNetwork()
+    with as_file(files("tenfold.demo") / "assets" / "weights.safetensors") as path:
+        network.load_state_dict(load_file(path))
+    return network.eval()
+
+
+def example() -> Tensor:
+    """One input, fixed noise of the right shape."""
+    return torch.linspace(-1, 1, 28 * 28).reshape(1, 1, 28, 28)

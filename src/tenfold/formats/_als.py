@@ -3,9 +3,9 @@
 For T (p, window, s), contracting T with the last factor once serves the updates of the first and
 of the window's factors; contracting it with the first serves the last: two products a sweep. The
 window may be one mode or several (height and width); only its own short Khatri-Rao product is
-formed, and the largest buffer is (p, window, rank). Kolda and Bader 2009, section 3.4; extrapolation between sweeps with a restart
-whenever the error rises after Ang, Cohen, Hien and Gillis 2020; ridge, which bounds the norms,
-after Lim and Comon 2009.
+formed, and the largest buffer is (p, window, rank). Kolda and Bader 2009, section 3.4;
+extrapolation between sweeps with a restart whenever the error rises after Ang, Cohen, Hien and
+Gillis 2020; ridge, which bounds the norms, after Lim and Comon 2009.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ def _layer(site: Site, link: Link, factor: Tensor, bias: Tensor | None) -> nn.Mo
             padding_mode=site.padding_mode if link.axes else "zeros",
         )
     layer.weight = nn.Parameter(factor.detach().to(site.dtype).contiguous())
-    layer.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach().clone())
     return layer
 
 

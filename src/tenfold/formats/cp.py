@@ -80,7 +80,8 @@ class Cp(Format):
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
         white = metric.whiten(weight).flatten(2).transpose(1, 2).contiguous()
-        return State(white, self.modes(site), site.kernel, *self.rank_limits(site), metric)
+        (limit,) = self.rank_limits(site)
+        return State(white, self.modes(site), site.kernel, limit, metric)
 
     def errors(self, state: State, ranks: Tensor) -> Tensor:
         """The ladder's errors, log error linear in log rank between its steps."""

@@ -68,7 +68,7 @@ class TensorTrain(Format):
         return torch.as_tensor(total).clamp(0, 1)
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
-        n, height, width, m = state.white.shape
+        _, height, width, m = state.white.shape
         r1, r2, r3 = ranks
         first, rest = _split(state.white.flatten(1), r1)
         second, rest = _split(rest.reshape(r1 * height, width * m), r2)

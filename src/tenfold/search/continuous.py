@@ -126,8 +126,8 @@ def _record(
     problem: Problem, step: int, damage: Tensor, usage: Tensor, temperature: float
 ) -> dict[str, float]:
     """One line of the trace."""
-    used = {limit.cost: float(u) for limit, u in zip(problem.limits, usage)}
-    return {"step": step, "damage": float(damage), "temperature": temperature, **used}
+    used = {limit.cost: u for limit, u in zip(problem.limits, usage.tolist())}
+    return {"step": step, "damage": damage.item(), "temperature": temperature, **used}
 
 
 METHODS.add("continuous", search)

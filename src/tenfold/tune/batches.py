@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ def logits_of(output: Any) -> Tensor:
 
 def count_batches(data: Iterable[Any]) -> int:
     """Batches an epoch; a loader without a length is walked once. Raises InputError if none."""
-    count = len(data) if hasattr(data, "__len__") else sum(1 for _ in data)
+    count = len(data) if isinstance(data, Sized) else sum(1 for _ in data)
     again = next(iter(data), None)
     if count == 0 or again is None:
         raise bad_value(

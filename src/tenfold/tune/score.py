@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
 import torch
@@ -41,7 +41,7 @@ def accuracy(
     """Top-1 in per cent over labelled batches; the model's mode is put back."""
     device = next(model.parameters()).device
     hits = seen = 0
-    total = len(batches) if hasattr(batches, "__len__") else 0
+    total = len(batches) if isinstance(batches, Sized) else 0
     with evaluating(model), torch.inference_mode():
         for done, raw in enumerate(batches):
             batch = read_batch(raw, device)

@@ -1,0 +1,57 @@
+"""Flags that several commands share, each with its help."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+Source = Annotated[
+    str, typer.Argument(help="[bold]demo[/], or path/to/file.py:function that returns a model "
+                        "or (model, example).", metavar="SOURCE")
+]  # fmt: skip
+MaybeSource = Annotated[
+    Optional[str],  # noqa: UP045 - typer reads the annotation on Python 3.10
+    typer.Argument(help="[bold]demo[/], or path/to/file.py:function; may stand in the recipe.",
+                   metavar="SOURCE"),
+]  # fmt: skip
+Weights = Annotated[
+    Optional[str], typer.Option(help="Weights of the model, a safetensors file.")  # noqa: UP045
+]
+Example = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Shape of an input, such as 1x3x224x224, if the source brings none."),
+]
+Budget = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="What may be kept at most: params=0.2 (a share), params=54k, macs=0.5, "
+                 "bytes=1MB; several joined by commas."),
+]  # fmt: skip
+Formats = Annotated[
+    Optional[str], typer.Option(help="Allowed formats, joined by commas; all by default.")  # noqa: UP045
+]
+Include = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="Only layers whose name matches this shell pattern; repeatable."),
+]
+Exclude = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help="Not the layers whose name matches this shell pattern; repeatable."),
+]
+RoundTo = Annotated[
+    Optional[int], typer.Option(help="Ranks are multiples of this; 8 or 16 suit most kernels.")  # noqa: UP045
+]
+Method = Annotated[
+    Optional[str], typer.Option(help="The search: continuous (default), uniform, energy.")  # noqa: UP045
+]
+Seed = Annotated[Optional[int], typer.Option(help="Of everything random.")]  # noqa: UP045
+Threads = Annotated[
+    Optional[int], typer.Option(help="Threads to use; all cores by default.", min=1)  # noqa: UP045
+]
+Config = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="A recipe, YAML with the same names as the flags; flags win."),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="The last line on standard output is one JSON object.")
+]

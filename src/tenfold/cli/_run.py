@@ -1,0 +1,38 @@
+"""What the commands that plan and compress do alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tenfold.errors import Interrupted
+from tenfold.recipe import Recipe
+from tenfold.threads import torch_threads
+
+
+def plan_arguments(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's part of the arguments of ``tenfold.plan``."""
+    return {
+        "formats": recipe.formats or None, "include": recipe.include, "exclude": recipe.exclude,
+        "round_to": recipe.round_to, "method": recipe.method, "seed": recipe.seed,
+    }  # fmt: skip
+
+
+@contextmanager
+def running(recipe: Recipe) -> Iterator[None]:
+    """With the recipe's number of threads, or a thread a core."""
+    try:
+        with torch_threads(recipe.threads or cores()):
+            yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted; run the same command again to go on where the fine-tuning stopped."
+        ) from None
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(allowed(0)) if allowed else os.cpu_count() or 1

@@ -1,0 +1,88 @@
+"""Surveys, plans and reports as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from tenfold.cli._terminal import amount, table
+from tenfold.report import Report
+from tenfold.values import Plan, Survey
+
+MEANINGS = {"params": "parameters", "macs": "multiply-accumulates", "bytes": "bytes of weights"}
+
+
+def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, float]]) -> None:
+    """Layers that can be factored, layers that cannot and why, totals."""
+    rows = [
+        [
+            site.name, site.kind, f"{site.in_channels}→{site.out_channels}",
+            "x".join(map(str, site.kernel)) or "-",
+            amount(dense[site.name]["params"]), amount(dense[site.name]["macs"]),
+        ]
+        for site in survey.sites
+    ]  # fmt: skip
+    heads = ["layer", "kind", "#channels", "#kernel", "#params", "#MACs"]
+    out.print(table("Layers that can be factored", heads, rows))
+    if survey.refusals:
+        rows = [[refusal.name, refusal.reason] for refusal in survey.refusals]
+        out.print(table("\nLeft alone", ["layer", "because"], rows))
+    totals = ", ".join(f"{amount(value)} {cost}" for cost, value in survey.totals.items())
+    fixed = ", ".join(f"{amount(value)} {cost}" for cost, value in survey.fixed.items())
+    out.print(f"\nIn all {totals}; of it {fixed} in parts no format can touch.")
+
+
+def show_plan(out: Console, plan: Plan) -> None:
+    """A line a layer, then asked and predicted."""
+    rows = [
+        [
+            x.site, x.format, "x".join(map(str, x.ranks)),
+            f"{x.error:.3f}" if x.format != "dense" else "",
+            f"{amount(x.before['params'])} → {amount(x.costs['params'])}", x.reason,
+        ]
+        for x in plan.choices
+    ]  # fmt: skip
+    heads = ["layer", "format", "#ranks", "#error", "#params", "note"]
+    out.print(table("Plan", heads, rows))
+    for limit in plan.budget:
+        out.print(
+            f"{say_asked(limit.cost, limit.asked, limit.value, plan.before[limit.cost])}; "
+            f"predicted {plan.predicted[limit.cost]:,.0f}."
+        )
+    show_gap(out, plan.gap)
+
+
+def show_report(out: Console, report: Report) -> None:
+    """Counts before and after, then asked, predicted and reached."""
+    rows = [
+        [
+            MEANINGS.get(cost, cost), f"{report.before[cost]:,.0f}", f"{report.after[cost]:,.0f}",
+            f"{report.times_smaller(cost):.2f}x",
+        ]
+        for cost in report.before
+    ]  # fmt: skip
+    out.print(table("Counted again", ["", "#before", "#after", "#less"], rows))
+    for x in report.limits:
+        out.print(
+            f"{say_asked(x.cost, x.asked, x.limit, report.before[x.cost])}; "
+            f"predicted {x.predicted:,.0f}, reached {x.reached:,.0f}."
+        )
+    show_gap(out, report.gap)
+
+
+def say_asked(cost: str, asked: str, limit: float, before: float) -> str:
+    """What a limit means, in words."""
+    return (
+        f"Asked {cost}={asked}: keep at most {limit / before:.4g} of the "
+        f"{MEANINGS.get(cost, cost)}, that is {limit:,.0f}"
+    )
+
+
+def show_gap(out: Console, gap: float | None) -> None:
+    """The certificate, in words that do not promise accuracy."""
+    if gap is not None:
+        out.print(
+            f"No other plan on these curves predicts more than {100 * gap:.2f} % less damage "
+            "(a certificate for the prediction, not for the accuracy)."
+        )

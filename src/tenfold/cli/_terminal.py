@@ -1,0 +1,73 @@
+"""What a person sees: progress bars, tables, one sentence for an error; and what a machine sees."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from tenfold.progress import Progress
+
+
+def console(machine: bool) -> Console:
+    """Standard output, or standard error where standard output belongs to a machine."""
+    return Console(stderr=machine, highlight=False, soft_wrap=False)
+
+
+@contextmanager
+def drawn_progress() -> Iterator[Progress]:
+    """A progress callback that draws a bar a stage on standard error."""
+    columns = (
+        TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )  # fmt: skip
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield progress
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A plain table; all columns after the first two are numbers, the last may be a sentence."""
+    drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, head in enumerate(heads):
+        number = head.startswith("#")
+        drawn.add_column(
+            head.lstrip("#"), justify="right" if number else "left", no_wrap=number or index == 0
+        )
+    for row in rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def say_json(value: Mapping[str, Any]) -> None:
+    """One JSON object as the last line of standard output."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+def say_error(sentence: str) -> None:
+    """One sentence on standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"[bold red]error:[/] {sentence.replace('[', chr(92) + '[')}"
+    )
+
+
+def amount(value: float) -> str:
+    """A count in at most four digits and a unit."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.4g}{unit}"
+    return f"{value:.4g}"

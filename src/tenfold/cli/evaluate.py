@@ -1,0 +1,75 @@
+"""``tenfold evaluate``: the accuracy of a saved model and of its original, on the same data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from tenfold.cli._options import Json, Threads, Weights
+from tenfold.cli._run import running
+from tenfold.cli._terminal import console, drawn_progress, say_json
+from tenfold.errors import bad_value
+from tenfold.progress import Progress
+from tenfold.recipe import Recipe, read_recipe
+from tenfold.saving import load
+from tenfold.sources import open_data, open_model
+from tenfold.tune.score import accuracy
+
+Folder = Annotated[str, typer.Argument(help="A directory that tenfold compress wrote.")]
+Data = Annotated[
+    str, typer.Option(help="Labelled batches: demo (its test images), or path/to/file.py:function.")
+]
+Source = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="The original network; by default the one named in the saved recipe."),
+]
+
+
+def evaluate(
+    folder: Folder,
+    data: Data,
+    source: Source = None,
+    weights: Weights = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Measure top-1 accuracy before and after on the same batches.
+
+    [bold]Examples[/]
+
+      tenfold evaluate small --data demo
+
+      tenfold evaluate small --data net.py:test_loader --json
+    """
+    recipe = original_of(folder, source, weights)
+    original = open_model(recipe.source, recipe.weights, recipe.example).model
+    model = load(folder, original)
+    batches = open_data(data, "test")
+    with running(Recipe(threads=threads)), drawn_progress() as progress:
+        before = accuracy(original, batches, progress=labelled(progress, "original"))
+        after = accuracy(model, batches, progress=labelled(progress, "compressed"))
+    console(json).print(
+        f"Top-1 {before:.2f} % before, {after:.2f} % after: {after - before:+.2f} points."
+    )
+    if json:
+        say_json({"accuracy": {"before": before, "after": after}})
+
+
+def original_of(folder: str, source: str | None, weights: str | None) -> Recipe:
+    """Where the original comes from: the flags, or else the saved recipe."""
+    path = Path(folder) / "recipe.yaml"
+    saved = read_recipe(path) if path.is_file() else {}
+    source = source or saved.get("source")
+    if not source:
+        raise bad_value(
+            "Evaluating needs the original network", f"no recipe.yaml in {folder}",
+            "pass --source, as it was compressed",
+        )  # fmt: skip
+    return Recipe(source, weights or saved.get("weights"), saved.get("example"))
+
+
+def labelled(progress: Progress, stage: str) -> Progress:
+    """The same progress under another name."""
+    return lambda _, done, total: progress(stage, done, total)

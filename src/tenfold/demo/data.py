@@ -1,0 +1,64 @@
+"""The embedded images as batches: 10,000 to train on, the 10,000 test images to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tenfold.demo.images import read_idx, standardise
+
+BATCH = 100
+SHIFT = 2  # pixels
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """Batches in a new order each time, mirrored and shifted at random: ``(images, labels)``."""
+
+    images: Tensor
+    labels: Tensor
+    batch: int = BATCH
+
+    def __len__(self) -> int:
+        return len(self.images) // self.batch
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(self.images))[: len(self) * self.batch]
+        for rows in order.split(self.batch):
+            yield augment(self.images[rows]), self.labels[rows]
+
+
+def augment(images: Tensor) -> Tensor:
+    """Mirror each image or not; shift the batch by up to two pixels."""
+    mirrored = torch.rand(len(images), 1, 1, 1) < 0.5
+    padded = F.pad(
+        torch.where(mirrored, images.flip(-1), images), [SHIFT] * 4, value=float(images.min())
+    )
+    down, right = torch.randint(0, 2 * SHIFT + 1, (2,)).tolist()
+    height, width = images.shape[-2:]
+    return padded[..., down : down + height, right : right + width].contiguous()
+
+
+def read_split(split: str) -> tuple[Tensor, Tensor]:
+    """Standardised images ``(10000, 1, 28, 28)`` and labels of ``"train"`` or ``"test"``."""
+    assets = files("tenfold.demo") / "assets"
+    with as_file(assets / f"{split}-images.gz") as images:
+        pixels = standardise(read_idx(images))
+    with as_file(assets / f"{split}-labels.gz") as labels:
+        return pixels, read_idx(labels).long()
+
+
+def train_batches() -> Shuffled:
+    """Augmented training batches."""
+    return Shuffled(*read_split("train"))
+
+
+def held_batches(batch: int = 500) -> list[tuple[Tensor, Tensor]]:
+    """The test images in order."""
+    images, labels = read_split("test")
+    return list(zip(images.split(batch), labels.split(batch)))

@@ -1,0 +1,6 @@
+"""model', model, Plan -> Report: counted again from the built module; drawn for people."""
+
+from tenfold.report.draw_page import draw_page
+from tenfold.report.recount import Line, Reached, Report, make_report, report_to_json
+
+__all__ = ["Line", "Reached", "Report", "draw_page", "make_report", "report_to_json"]

@@ -1,0 +1,139 @@
+"""Count the original and the built module anew, and hold the plan against the result."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from tenfold.costs import COSTS
+from tenfold.errors import PlanError
+from tenfold.values import Choice, Plan, Refusal
+
+
+@dataclass(frozen=True)
+class Reached:
+    """One limit: as asked, in absolute terms, what the plan predicted, what was counted."""
+
+    cost: str
+    asked: str
+    limit: float
+    predicted: float
+    reached: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One layer: what became of it, and its parameters counted in both modules."""
+
+    name: str
+    format: str
+    ranks: tuple[int, ...]
+    error: float
+    params: tuple[int, int]
+    macs: tuple[float, float]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Counts before and after by an independent recount; what was measured, if anything was."""
+
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    limits: tuple[Reached, ...]
+    lines: tuple[Line, ...]
+    refusals: tuple[Refusal, ...]
+    method: str
+    gap: float | None
+    trace: tuple[Mapping[str, float], ...]
+    seconds: Mapping[str, float]
+    environment: Mapping[str, Any]
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    history: tuple[Mapping[str, Any], ...] = ()
+
+    def times_smaller(self, cost: str) -> float:
+        """How many times less of a cost is left."""
+        return self.before[cost] / max(self.after[cost], 1e-300)
+
+
+def make_report(
+    original: nn.Module,
+    built: nn.Module,
+    example: Any,
+    plan: Plan,
+    history: tuple[Mapping[str, Any], ...] = (),
+) -> Report:
+    """Count both modules on the example, without the plan's arithmetic.
+
+    Raises PlanError when the count disagrees with the plan or exceeds a limit: neither may
+    happen, so it is never passed over.
+    """
+    before = {name: COSTS[name].measure(original, example) for name in COSTS}
+    after = {name: COSTS[name].measure(built, example) for name in COSTS}
+    check_agreement(plan, after)
+    limits = tuple(
+        Reached(x.cost, x.asked, x.value, plan.predicted[x.cost], after[x.cost])
+        for x in plan.budget
+    )
+    return Report(
+        before=before,
+        after=after,
+        limits=limits,
+        lines=tuple(_line(choice, original, built) for choice in plan.choices),
+        refusals=plan.refusals,
+        method=plan.method,
+        gap=plan.gap,
+        trace=plan.trace,
+        seconds=dict(plan.seconds),
+        environment=environment(),
+        history=history,
+    )
+
+
+def check_agreement(plan: Plan, counted: Mapping[str, float]) -> None:
+    """The built module must cost what the plan predicted, and stay within each limit."""
+    for cost, predicted in plan.predicted.items():
+        if abs(counted[cost] - predicted) > 0.5 + 1e-6 * predicted:
+            raise PlanError(
+                f"The built module must have the predicted {cost} {predicted:,.0f}, but found "
+                f"{counted[cost]:,.0f}; plan and report with the same model and example."
+            )
+    for limit in plan.budget:
+        if counted[limit.cost] > limit.value * (1 + 1e-9):
+            raise PlanError(
+                f"The built module must keep {limit.cost} within {limit.value:,.0f}, but found "
+                f"{counted[limit.cost]:,.0f}; edit the plan, or ask for a larger budget."
+            )
+
+
+def report_to_json(report: Report) -> dict[str, Any]:
+    """A dictionary of plain values."""
+    return {**asdict(report), "lines": [asdict(line) for line in report.lines]}
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers were taken on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:
+    """Parameters counted in the modules; MACs as the plan has them, whose total was counted."""
+    counts = [
+        sum(p.numel() for p in model.get_submodule(choice.site).parameters())
+        for model in (original, built)
+    ]
+    return Line(
+        choice.site, choice.format, choice.ranks, choice.error, (counts[0], counts[1]),
+        (choice.before["macs"], choice.costs["macs"]), choice.reason,
+    )  # fmt: skip

@@ -1,0 +1,136 @@
+"""Result <-> directory: plan.json, model.safetensors, report.json, report.html. No pickle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from tenfold.compress import Result
+from tenfold.errors import InputError, PlanError, bad_value
+from tenfold.plan_file import plan_from_json, plan_to_json
+from tenfold.rebuild import build_structure
+from tenfold.report import draw_page, report_to_json
+from tenfold.values import Plan
+
+PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
+
+
+def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None = None) -> Path:
+    """Write a result to a new directory, whole or not at all; returns its path.
+
+    ``extra`` holds further text files by name. Raises InputError when the directory exists or
+    cannot be written.
+    """
+    target = check_free(folder)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        save_model(result.model, str(part / WEIGHTS))
+        _write_json(part / PLAN, plan_to_json(result.plan))
+        _write_json(part / REPORT, report_to_json(result.report))
+        (part / PAGE).write_text(draw_page(result.report, target.name), "utf-8")
+        for name, text in (extra or {}).items():
+            (part / name).write_text(text, "utf-8")
+        part.chmod(0o755)  # mkdtemp keeps others out, a saved model need not
+        part.rename(target)
+    except (OSError, SafetensorError) as error:
+        raise _unwritable(target, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def load(folder: str | Path, architecture: nn.Module | Callable[[], nn.Module]) -> nn.Module:
+    """The saved model, built on the original architecture, in evaluation mode.
+
+    ``architecture`` is the original network with any weights (it is not changed), or a function
+    that returns one. Raises InputError when files are missing or damaged, PlanError when the
+    directory belongs to another network.
+    """
+    plan = read_plan(Path(folder) / PLAN)
+    original = architecture if isinstance(architecture, nn.Module) else architecture()
+    model = build_structure(original, plan)
+    weights = _existing(Path(folder) / WEIGHTS)
+    try:
+        load_model(model, str(weights), strict=True)
+    except SafetensorError as error:
+        raise bad_value(
+            "Saved weights must be a safetensors file", f"{weights} damaged ({error})",
+            "save the model again",
+        ) from error  # fmt: skip
+    except RuntimeError as error:
+        raise PlanError(
+            f"Saved weights must fit the architecture, but found {_first_misfit(error)}; "
+            "pass the network that was compressed."
+        ) from error
+    return model.eval()
+
+
+def read_plan(path: str | Path) -> Plan:
+    """The plan in a JSON file. Raises InputError or PlanError."""
+    file = _existing(Path(path))
+    try:
+        data = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise bad_value(
+            "A plan must be a JSON file", f"{file}: {error}", "write it again"
+        ) from error
+    return plan_from_json(data)
+
+
+def write_plan(plan: Plan, path: str | Path) -> Path:
+    """Write a plan to a new JSON file, whole or not at all."""
+    target = check_free(path)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_json(part, plan_to_json(plan))
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _unwritable(target, error) from error
+    return target
+
+
+def check_free(path: str | Path) -> Path:
+    """Refuse to overwrite: what exists may be somebody's only copy."""
+    target = Path(path)
+    if target.exists():
+        raise bad_value("The output must not exist yet", target, "choose another name")
+    return target
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise bad_value(
+            "A saved model must have its files", f"no {path}",
+            "pass a directory that tenfold.save wrote",
+        )  # fmt: skip
+    return path
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
+
+
+def _unwritable(target: Path, error: Exception) -> InputError:
+    return bad_value(
+        "The output must be writable", f"{error}", f"choose another place than {target}"
+    )
+
+
+def _first_misfit(error: Exception) -> str:
+    """The telling line of torch's long message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[1 if len(lines) > 1 else 0].rstrip(".") if lines else type(error).__name__

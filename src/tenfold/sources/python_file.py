@@ -1,0 +1,85 @@
+"""``path/to/file.py:function``: a function of the user's that returns a model, or data."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tenfold.errors import TenfoldError, bad_value
+from tenfold.sources._base import SOURCES, Source
+
+
+class PythonFile(Source):
+    """The file is imported with its own folder on the path, and the function called."""
+
+    form = "path/to/file.py:function"
+
+    def claims(self, text: str) -> bool:
+        path, colon, function = text.rpartition(":")
+        return bool(colon) and path.endswith(".py") and function.isidentifier()
+
+    def model(self, text: str) -> tuple[nn.Module, Any]:
+        found = call_function(text)
+        model, example = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+        if not isinstance(model, nn.Module):
+            raise bad_value(
+                f"{text} must return a torch.nn.Module", type(model).__name__,
+                "return the model, or a pair (model, example)",
+            )  # fmt: skip
+        return model, example
+
+    def data(self, text: str, split: str) -> Iterable[Any]:
+        found = call_function(text)
+        if not isinstance(found, Iterable):
+            raise bad_value(
+                f"{text} must return batches", type(found).__name__,
+                "return a DataLoader or a list of (inputs, labels)",
+            )  # fmt: skip
+        return found
+
+
+def call_function(text: str) -> Any:
+    """What the function returns; an error inside it is told in one sentence."""
+    path, _, name = text.rpartition(":")
+    file = Path(path)
+    if not file.is_file():
+        raise bad_value("A source file must exist", f"no {file}", "check the path")
+    try:
+        function = getattr(import_file(file), name, None)
+        if not callable(function):
+            raise bad_value(
+                f"{file} must define the function", f"no function {name!r}",
+                "check the name after the colon",
+            )  # fmt: skip
+        return function()
+    except TenfoldError:
+        raise
+    except Exception as error:
+        raise bad_value(
+            f"{text} must run", f"{type(error).__name__}: {error}",
+            f"try it alone: python {file}",
+        ) from error  # fmt: skip
+
+
+def import_file(file: Path) -> Any:
+    """The file as a module, its folder importable, under a name of its own."""
+    name = f"tenfold_source_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise bad_value("A source must be a Python file", file, "check the path")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that classes defined in it can be found by name
+    sys.path.insert(0, str(file.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+SOURCES.add("python-file", PythonFile())

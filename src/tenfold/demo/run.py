@@ -19,7 +19,7 @@ from tenfold.tune import TuneSettings
 from tenfold.tune.score import accuracy
 
 BUDGET = "params=0.17,macs=0.135"
-TUNING = TuneSettings(epochs=6, rate=1e-3)
+TUNING = TuneSettings(epochs=6, rate=3e-4)
 HELD_OUT = 1000  # training images on which the best epoch is chosen
 
 

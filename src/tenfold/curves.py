@@ -98,10 +98,11 @@ def trace(site: Site, name: str, weight: Tensor, metric: Metric, round_to: int) 
 
 def rank_grid(limits: tuple[int, ...], round_to: int) -> Tensor:
     """All combinations of a few values a rank, ``(n, d)``; every value where they are few."""
-    axes = [torch.tensor(_nodes(limit, round_to, NODES[len(limits)])) for limit in limits]
-    if not axes:
+    if not limits:
         return torch.zeros(1, 0, dtype=torch.int64)
-    return torch.cartesian_prod(*axes).reshape(-1, len(axes)).long()
+    nodes = [_nodes(limit, round_to, NODES[len(limits)]) for limit in limits]
+    axes = [torch.tensor(values, dtype=torch.int64) for values in nodes]
+    return torch.cartesian_prod(*axes).reshape(-1, len(axes))
 
 
 def _nodes(limit: int, step: int, count: int) -> list[int]:

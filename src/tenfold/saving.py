@@ -42,7 +42,9 @@ def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None 
         (part / PAGE).write_text(draw_page(result.report, target.name), "utf-8")
         for name, text in (extra or {}).items():
             (part / name).write_text(text, "utf-8")
-        part.chmod(0o755)  # mkdtemp keeps others out, a saved model need not
+        for file in part.iterdir():
+            file.chmod(0o644)
+        part.chmod(0o755)  # temporary names keep others out, a saved model need not
         part.rename(target)
     except (OSError, SafetensorError) as error:
         raise _unwritable(target, error) from error

@@ -122,10 +122,10 @@ def _reason(
         return "excluded"
     if type(layer) not in (nn.Linear, nn.Conv1d, nn.Conv2d):
         return f"{type(layer).__name__} is not Linear, Conv1d or Conv2d itself"
-    if not calls:
-        return "the example never runs it as a module"
     if getattr(layer, "parametrizations", None) or _has_hooks(layer):
         return "it carries hooks or a parametrization that a replacement would lose"
+    if not calls:
+        return "the example never runs it as a module"
     weight = layer.weight
     if not isinstance(weight, Tensor) or weight.dtype not in DTYPES:
         return f"its weight is {getattr(weight, 'dtype', None)}, not a real floating type"

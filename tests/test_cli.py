@@ -1,0 +1,180 @@
+"""The command line as a person uses it: examples, exit codes, one sentence for an error."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tenfold.cli import main
+
+SOURCE = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4),
+    )
+
+def pair():
+    return make(), torch.zeros(1, 3, 8, 8)
+
+def plain():
+    return nn.Sequential(nn.ReLU())
+
+def loader():
+    torch.manual_seed(1)
+    return [(torch.randn(8, 3, 8, 8), torch.randint(0, 4, (8,))) for _ in range(3)]
+
+def broken():
+    raise RuntimeError("no such thing")
+
+number = 3
+"""
+
+
+@pytest.fixture
+def net(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def weights(net, change=None):
+    """Weights of the network in a file, possibly spoilt."""
+    namespace = {}
+    exec(SOURCE, namespace)
+    state = namespace["make"]().state_dict()
+    if change:
+        change(state)
+    path = net.with_name("weights.safetensors")
+    save_file(state, path)
+    return str(path)
+
+
+def last_json(capsys):
+    return json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+
+
+def test_inspect_lists_layers(net, capsys):
+    assert main(["inspect", f"{net}:pair", "--json"]) == 0
+    found = last_json(capsys)
+    assert [x["name"] for x in found["layers"]] == ["0", "2", "6"]
+
+
+def test_plan_is_written_and_read_back(net, tmp_path, capsys):
+    out = tmp_path / "plan.json"
+    assert main(["plan", f"{net}:pair", "--budget", "params=0.5", "--out", str(out)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "keep at most 0.5 of the parameters" in told
+    assert json.loads(out.read_text())["budget"][0]["asked"] == "0.5"
+
+
+def test_compress_then_evaluate(net, tmp_path, capsys):
+    out = tmp_path / "small"
+    arguments = ["compress", f"{net}:make", "--weights", weights(net), "--example", "1x3x8x8"]
+    arguments += ["--budget", "params=0.5", "--data", f"{net}:loader", "--epochs", "1"]
+    assert main([*arguments, "--out", str(out), "--json"]) == 0
+    found = last_json(capsys)
+    assert found["after"]["params"] <= 0.5 * found["before"]["params"]
+    assert not list(tmp_path.glob("*.checkpoint"))
+    assert main(["evaluate", str(out), "--data", f"{net}:loader", "--json"]) == 0
+    assert set(last_json(capsys)["accuracy"]) == {"before", "after"}
+
+
+def test_a_saved_recipe_repeats_the_run(net, tmp_path):
+    first, second = tmp_path / "a", tmp_path / "b"
+    assert main(["compress", f"{net}:pair", "--budget", "params=0.4", "--out", str(first)]) == 0
+    recipe = str(first / "recipe.yaml")
+    assert main(["compress", "--config", recipe, "--out", str(second)]) == 0
+    same = [(p / "model.safetensors").read_bytes() for p in (first, second)]
+    assert same[0] == same[1]
+
+
+def nan(state):
+    state["0.weight"][0] = torch.nan
+
+
+def shrink(state):
+    state["0.weight"] = torch.zeros(2, 2)
+
+
+BAD = {
+    "missing file": (2, ["plan", "{dir}/none.py:make", "--budget", "params=0.5"]),
+    "missing function": (2, ["plan", "{net}:none", "--budget", "params=0.5"]),
+    "no function": (2, ["plan", "{net}:number", "--budget", "params=0.5"]),
+    "raises": (2, ["plan", "{net}:broken", "--budget", "params=0.5"]),
+    "unknown source": (2, ["plan", "elsewhere", "--budget", "params=0.5"]),
+    "no example": (2, ["plan", "{net}:make", "--budget", "params=0.5"]),
+    "bad shape": (2, ["plan", "{net}:make", "--example", "1xbig", "--budget", "params=0.5"]),
+    "wrong shape": (2, ["plan", "{net}:make", "--example", "1x5x8x8", "--budget", "params=0.5"]),
+    "nothing to compress": (2, ["plan", "{net}:plain", "--example", "1x3", "--budget", "params=1"]),
+    "budget 0": (3, ["plan", "{net}:pair", "--budget", "params=0"]),
+    "budget 2": (3, ["plan", "{net}:pair", "--budget", "params=2"]),
+    "nonsense": (3, ["plan", "{net}:pair", "--budget", "small please"]),
+    "unknown cost": (3, ["plan", "{net}:pair", "--budget", "beauty=0.5"]),
+    "unreachable": (3, ["plan", "{net}:pair", "--budget", "params=0.001"]),
+    "no budget": (2, ["plan", "{net}:pair"]),
+    "unknown format": (2, ["plan", "{net}:pair", "--budget", "params=0.5", "--formats", "magic"]),
+    "unknown method": (2, ["plan", "{net}:pair", "--budget", "params=0.5", "--method", "magic"]),
+    "no out": (2, ["compress", "{net}:pair", "--budget", "params=0.5"]),
+    "epochs without data": (
+        2, ["compress", "{net}:pair", "--budget", "params=0.5", "--epochs", "2", "--out", "{dir}/o"]
+    ),
+    "missing weights": (
+        2, ["plan", "{net}:pair", "--weights", "{dir}/none", "--budget", "params=0.5"]
+    ),
+    "not safetensors": (2, ["plan", "{net}:pair", "--weights", "{net}", "--budget", "params=0.5"]),
+    "missing recipe": (2, ["compress", "--config", "{dir}/none.yaml"]),
+    "out exists": (2, ["compress", "{net}:pair", "--budget", "params=0.5", "--out", "{dir}"]),
+    "no directory": (2, ["evaluate", "{dir}/none", "--data", "demo", "--source", "{net}:pair"]),
+    "negative epochs": (
+        2, ["compress", "{net}:pair", "--budget", "params=0.5", "--data", "{net}:loader",
+            "--epochs", "-1", "--out", "{dir}/o"]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("label", BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing(label, net, tmp_path, capsys):
+    code, arguments = BAD[label]
+    before = set(tmp_path.iterdir())
+    filled = [a.format(net=net, dir=tmp_path) for a in arguments]
+    assert main(filled) == code
+    told = capsys.readouterr().err.strip()
+    errors = [line for line in told.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1, told
+    assert "but found" in errors[0]
+    assert errors[0].endswith(".")
+    assert "Traceback" not in told
+    assert {p for p in tmp_path.iterdir() if p.name != "__pycache__"} == before
+
+
+@pytest.mark.parametrize(("change", "told"), [(nan, "NaN"), (shrink, "fit")])
+def test_bad_weights_are_told(change, told, net, capsys):
+    file = weights(net, change)
+    assert main(["plan", f"{net}:pair", "--weights", file, "--budget", "params=0.5"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_slip_in_a_flag_is_bad_input_too(capsys):
+    assert main(["plan", "demo", "--budgett", "params=0.5"]) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["inspect", "plan", "compress", "evaluate", "demo"])
+def test_help_shows_examples(command, capsys):
+    assert main([command, "-h"]) == 0
+    told = capsys.readouterr().out
+    assert "Examples" in told
+    assert f"tenfold {command}" in told
+
+
+def test_help_lists_exit_codes(capsys):
+    assert main(["-h"]) == 0
+    assert "budget that cannot be met" in " ".join(capsys.readouterr().out.split())

@@ -1,0 +1,98 @@
+"""Saved whole or not at all; loaded back bit by bit; never a pickle."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import tenfold
+from tenfold.errors import InputError, PlanError
+from tenfold.report import draw_page
+from tests.networks import example, tiny_resnet
+
+
+@pytest.fixture(scope="module")
+def result():
+    return tenfold.compress(tiny_resnet(), example(), "params=0.4,macs=0.6")
+
+
+def test_a_saved_model_comes_back_as_it_was(result, tmp_path):
+    folder = tenfold.save(result, tmp_path / "deep" / "out")
+    for architecture in (tiny_resnet(seed=9), lambda: tiny_resnet(seed=9)):
+        model = tenfold.load(folder, architecture)
+        assert torch.equal(model(example(3)), result.model(example(3)))
+    assert {p.name for p in folder.iterdir()} == {
+        "model.safetensors", "plan.json", "report.json", "report.html"
+    }  # fmt: skip
+    assert all(p.stat().st_mode & 0o044 for p in folder.iterdir()), "others may read it"
+
+
+def test_an_existing_directory_is_left_alone(result, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("precious")
+    with pytest.raises(InputError, match="must not exist"):
+        tenfold.save(result, tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_a_failure_half_way_leaves_nothing(result, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tenfold.saving.draw_page", full)
+    with pytest.raises(InputError, match="No space left"):
+        tenfold.save(result, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_and_misfits_are_told(result, tmp_path):
+    folder = tenfold.save(result, tmp_path / "out")
+    with pytest.raises(PlanError):
+        tenfold.load(folder, nn.Sequential(nn.Linear(3, 3)))
+    with pytest.raises(PlanError):
+        tenfold.load(folder, tiny_resnet(width=14))
+    (folder / "model.safetensors").write_bytes(b"rubbish")
+    with pytest.raises(InputError, match="damaged"):
+        tenfold.load(folder, tiny_resnet())
+    (folder / "plan.json").write_text("{")
+    with pytest.raises(InputError, match="JSON"):
+        tenfold.load(folder, tiny_resnet())
+    with pytest.raises(InputError, match="must have its files"):
+        tenfold.load(tmp_path / "nowhere", tiny_resnet())
+
+
+def test_the_report_counts_the_built_module(result):
+    report = result.report
+    assert report.after["params"] == sum(p.numel() for p in result.model.parameters())
+    assert report.times_smaller("params") >= 2.5
+    assert {x.cost for x in report.limits} == {"params", "macs"}
+    assert all(x.reached <= x.limit for x in report.limits)
+    changed = sum(x.params[0] - x.params[1] for x in report.lines)
+    assert changed == report.before["params"] - report.after["params"]
+
+
+def test_the_report_is_json_and_one_page_of_its_own(result, tmp_path):
+    folder = tenfold.save(result, tmp_path / "out")
+    data = json.loads((folder / "report.json").read_text())
+    assert data["after"]["params"] == result.report.after["params"]
+    page = (folder / "report.html").read_text()
+    for line in result.report.lines:
+        assert line.name in page
+    assert page.count("<svg") == 2
+    assert "<script" not in page
+    assert 'src="' not in page
+    assert "<link" not in page
+
+
+def test_the_page_escapes_what_it_is_given(result):
+    assert "<b>bold</b>" not in draw_page(result.report, "<b>bold</b>")
+
+
+def test_a_plan_that_disagrees_with_the_module_is_an_error(result):
+    from tenfold.report import make_report
+
+    with pytest.raises(PlanError, match="must have the predicted"):
+        make_report(tiny_resnet(), tiny_resnet(), example(), result.plan)

@@ -1,0 +1,159 @@
+"""Methods against brute force: inside the budget, near the optimum, under a true bound."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tenfold.curves import Curve
+from tenfold.errors import BudgetError
+from tenfold.search import METHODS, make_problem, search
+from tenfold.search._bound import lower_bound
+from tenfold.values import Call, Limit, Site, Survey
+
+COSTS = ("params", "macs", "bytes")
+
+
+def site(index):
+    return Site(f"layer{index}", "linear", 16, 16, calls=(Call(1, (), ()),))
+
+
+def curve(where, name, costs, errors, energy=1.0):
+    """A curve with made-up costs; ranks count its rows."""
+    table = torch.tensor(costs, dtype=torch.float64)
+    rows = torch.arange(1, len(costs) + 1).reshape(-1, 1)
+    ranks = rows[:, :0] if name == "dense" else rows
+    errors = torch.tensor(errors, dtype=torch.float64)
+    return Curve(where, name, ranks, errors, {c: table for c in COSTS}, energy, None)
+
+
+def survey_of(sites, total, fixed=0.0):
+    return Survey(tuple(sites), (), dict.fromkeys(COSTS, total), dict.fromkeys(COSTS, fixed))
+
+
+@st.composite
+def problems(draw):
+    """Two to four sites, each dense or one of two formats, with random falling errors."""
+    count = draw(st.integers(2, 4))
+    curves, damages = [], []
+    for index in range(count):
+        dense = draw(st.integers(20, 100))
+        energy = draw(st.floats(0.1, 10))
+        curves.append(curve(site(index), "dense", [dense], [0.0], energy))
+        for name in ("svd", "cp")[: draw(st.integers(1, 2))]:
+            size = draw(st.integers(1, 5))
+            costs = sorted(
+                draw(st.lists(st.integers(1, dense - 1), min_size=size, max_size=size, unique=True))
+            )
+            errors = sorted(
+                draw(st.lists(st.floats(0.001, 1.0), min_size=size, max_size=size)), reverse=True
+            )
+            curves.append(curve(site(index), name, costs, errors, energy))
+    damages = [c.errors * c.energy for c in curves]
+    total = float(sum(c.costs["params"].max() for c in curves if c.format == "dense"))
+    cheapest = {}
+    for c in curves:
+        least = float(c.costs["params"].min())
+        cheapest[c.site.name] = min(least, cheapest.get(c.site.name, least))
+    floor = sum(cheapest.values())
+    share = draw(st.floats(0, 1))
+    limits = (Limit("params", "x", floor + share * (total - floor)),)
+    return make_problem(
+        curves, damages, survey_of({c.site.name: c.site for c in curves}.values(), total), limits
+    )
+
+
+def brute_force(problem):
+    """Least damage of all selections that fit."""
+    rows = [range(len(menu.formats)) for menu in problem.menus]
+    return min(problem.damage(s) for s in product(*rows) if problem.fits(s))
+
+
+@settings(max_examples=25, deadline=None)
+@given(problems())
+def test_every_method_stays_inside_the_budget(problem):
+    for name in METHODS:
+        assert problem.fits(METHODS[name](problem, 0).selection), name
+
+
+@settings(max_examples=25, deadline=None)
+@given(problems())
+def test_continuous_finds_the_brute_force_optimum(problem):
+    best = brute_force(problem)
+    found = problem.damage(METHODS["continuous"](problem, 0).selection)
+    assert found <= best * 1.02 + 1e-9
+
+
+@settings(max_examples=50, deadline=None)
+@given(problems())
+def test_the_certificate_is_a_true_bound(problem):
+    assert lower_bound(problem) <= brute_force(problem) + 1e-9
+
+
+def test_continuous_is_exact_where_greedy_is_not():
+    """Taking the best ratio first fills the knapsack badly; the pairwise exchange mends it."""
+    curves = [
+        curve(site(0), "dense", [10], [0.0]), curve(site(0), "svd", [1], [1.0], 60),
+        curve(site(1), "dense", [20], [0.0]), curve(site(1), "svd", [1], [1.0], 100),
+        curve(site(2), "dense", [30], [0.0]), curve(site(2), "svd", [1], [1.0], 120),
+    ]  # fmt: skip
+    damages = [c.errors * c.energy for c in curves]
+    sites = [site(0), site(1), site(2)]
+    limits = (Limit("params", "51", 51.0),)
+    problem = make_problem(curves, damages, survey_of(sites, 60.0), limits)
+    assert problem.damage(METHODS["continuous"](problem, 0).selection) == brute_force(problem) == 60
+
+
+def test_two_limits_hold_together():
+    table = {"params": [4.0, 8.0], "macs": [9.0, 2.0], "bytes": [1.0, 1.0]}
+    dense = {"params": [10.0], "macs": [10.0], "bytes": [2.0]}
+
+    def both(where, name, costs, errors):
+        tensors = {c: torch.tensor(v, dtype=torch.float64) for c, v in costs.items()}
+        rows = torch.arange(1, len(errors) + 1).reshape(-1, 1)
+        ranks = rows[:, :0] if name == "dense" else rows
+        return Curve(where, name, ranks, torch.tensor(errors).double(), tensors, 1.0, None)
+
+    curves = []
+    for index in range(2):
+        curves.append(both(site(index), "dense", dense, [0.0]))
+        curves.append(both(site(index), "svd", table, [0.3, 0.2]))
+    limits = (Limit("params", "12", 12.0), Limit("macs", "11", 11.0))
+    sites = [site(0), site(1)]
+    problem = make_problem(curves, [c.errors for c in curves], survey_of(sites, 20.0), limits)
+    for name in METHODS:
+        usage = problem.usage(METHODS[name](problem, 0).selection)
+        assert bool((usage <= 1 + 1e-9).all()), name
+
+
+def test_an_unreachable_limit_names_itself_the_smallest_and_the_fixed_part():
+    curves = [curve(site(0), "dense", [50], [0.0]), curve(site(0), "svd", [30], [0.1])]
+    made = survey_of([site(0)], 70.0, fixed=20.0)
+    with pytest.raises(BudgetError, match=r"params=0.5 .* 50 of 70 .* 20 of it in parts"):
+        search(made, curves, [c.errors for c in curves], (Limit("params", "0.5", 35.0),))
+
+
+def test_a_plan_says_why_a_layer_is_left_alone_and_how_good_it_is():
+    curves = [
+        curve(site(0), "dense", [272], [0.0]), curve(site(0), "svd", [33], [0.9]),
+        curve(site(1), "dense", [272], [0.0]), curve(site(1), "svd", [33, 66], [0.01, 0.005]),
+    ]  # fmt: skip
+    made = survey_of([site(0), site(1)], 544.0)
+    plan = search(made, curves, [c.errors for c in curves], (Limit("params", "0.7", 380.8),))
+    kept, cut = plan.choices
+    assert kept.format == "dense"
+    assert "would add 0.9" in kept.reason
+    assert (cut.format, cut.ranks) == ("svd", (2,))
+    assert plan.gap is not None
+    assert plan.bound <= plan.damage
+
+
+def test_an_unknown_method_lists_the_known_ones():
+    curves = [curve(site(0), "dense", [50], [0.0]), curve(site(0), "svd", [30], [0.1])]
+    made, limits = survey_of([site(0)], 50.0), (Limit("params", "0.9", 45.0),)
+    with pytest.raises(ValueError, match="continuous"):
+        search(made, curves, [c.errors for c in curves], limits, method="magic")

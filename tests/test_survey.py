@@ -1,0 +1,116 @@
+"""What can be factored, what cannot and why, and that looking leaves no trace."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from tests.networks import example, tiny_resnet
+from torch import nn
+from torch.nn.utils import parametrizations
+
+from tenfold.errors import InputError
+from tenfold.survey import survey
+
+
+def reasons(model, x, **kw):
+    return {r.name: r.reason for r in survey(model, x, **kw).refusals}
+
+
+def test_every_layer_is_a_site_or_has_a_reason():
+    found = survey(tiny_resnet(), example())
+    assert [s.name for s in found.sites] == ["stem.0", "block.0", "block.3", "down", "head"]
+    assert found.refusals == ()
+    assert found.totals["params"] == sum(p.numel() for p in tiny_resnet().parameters())
+    batchnorms = 3 * 2 * 12
+    assert found.fixed["params"] == batchnorms
+
+
+def test_a_layer_called_twice_is_priced_twice():
+    layer = nn.Conv2d(4, 4, 3, padding=1)
+    model = nn.Sequential(layer, nn.ReLU(), layer)
+    found = survey(model, torch.zeros(1, 4, 5, 5))
+    (site,) = found.sites
+    assert len(site.calls) == 2
+    assert found.totals["macs"] == 2 * 25 * 4 * 4 * 9
+    assert found.fixed["macs"] == 0
+
+
+def test_reasons_name_what_is_in_the_way():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Conv2d(4, 4, 3, groups=2)
+            self.b = nn.ConvTranspose2d(4, 4, 3)
+            self.c = nn.Linear(4, 4)
+            self.d = nn.Linear(4, 4)
+            self.d.weight = self.c.weight
+            self.e = parametrizations.weight_norm(nn.Linear(4, 4))
+            self.f = nn.Linear(4, 4)
+            self.g = nn.Linear(4, 1)
+            self.h = nn.Linear(4, 4)
+            self.i = nn.Linear(4, 4)
+            self.i.register_forward_hook(lambda *_: None)
+
+        def forward(self, x):
+            x = self.b(self.a(x)).mean((2, 3))
+            x = self.i(self.e(self.d(self.c(x))))
+            return self.g(self.h(x))
+
+    told = reasons(Odd(), torch.zeros(1, 4, 9, 9))
+    assert "2 groups" in told["a"]
+    assert "ConvTranspose2d" in told["b"]
+    assert "shared with d.weight" in told["c"]
+    assert "shared with c.weight" in told["d"]
+    assert "parametrization" in told["e"] or "ParametrizedLinear" in told["e"]
+    assert "never runs" in told["f"]
+    assert "channel counts is 1" in told["g"]
+    assert "hooks" in told["i"]
+    assert "h" not in told
+
+
+def test_patterns_choose_layers():
+    told = reasons(tiny_resnet(), example(), include=("block.*", "head"), exclude=("block.3",))
+    assert told["block.3"] == "excluded"
+    assert told["stem.0"] == "not in the include patterns"
+    assert set(told) == {"stem.0", "block.3", "down"}
+
+
+def test_a_pattern_without_a_layer_is_a_slip():
+    with pytest.raises(InputError, match="'blok.*'"):
+        survey(tiny_resnet(), example(), exclude=("blok.*",))
+
+
+@pytest.mark.parametrize("bad", [torch.zeros(1, 5, 12, 12), torch.zeros(3), "no tensor"])
+def test_an_example_that_does_not_run_is_told_in_one_sentence(bad):
+    with pytest.raises(InputError, match="must run on the example") as caught:
+        survey(tiny_resnet(), bad)
+    assert "\n" not in str(caught.value)
+
+
+def test_nan_weights_are_named():
+    model = tiny_resnet()
+    model.down.weight.data[0, 0, 0, 0] = float("nan")
+    with pytest.raises(InputError, match=r"down\.weight"):
+        survey(model, example())
+
+
+@pytest.mark.parametrize("model", [nn.Sequential(nn.ReLU()), nn.Conv2d(4, 4, 3)])
+def test_nothing_to_factor_is_an_error(model):
+    with pytest.raises(InputError, match="at least one"):
+        survey(model, torch.zeros(1, 4, 5, 5))
+
+
+def test_the_model_and_the_random_state_are_as_they_were():
+    model = tiny_resnet().train()
+    model.block.eval()
+    model.head.weight.grad = torch.ones_like(model.head.weight)
+    before, modes = copy.deepcopy(model.state_dict()), [m.training for m in model.modules()]
+    state = torch.get_rng_state()
+    survey(model, example(4))
+    assert [m.training for m in model.modules()] == modes
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert bool((model.head.weight.grad == 1).all())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not any(m._forward_hooks for m in model.modules())

@@ -29,14 +29,17 @@ class TinyResNet(nn.Module):
 
 
 def tiny_resnet(seed: int = 0, width: int = 12) -> TinyResNet:
-    """The network with weights and BatchNorm statistics drawn from a seed."""
+    """The network with weights drawn from a seed and BatchNorm statistics of noise."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = TinyResNet(width)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 1.5)
+                module.momentum = None  # an average, so one batch sets the statistics
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.normal_(module.bias, 0, 0.1)
+        with torch.no_grad():
+            model.train()(torch.randn(64, 3, 12, 12))
         return model.eval()
 
 

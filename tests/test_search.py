@@ -28,7 +28,7 @@ def curve(where, name, costs, errors, energy=1.0):
     rows = torch.arange(1, len(costs) + 1).reshape(-1, 1)
     ranks = rows[:, :0] if name == "dense" else rows
     errors = torch.tensor(errors, dtype=torch.float64)
-    return Curve(where, name, ranks, errors, {c: table for c in COSTS}, energy, None)
+    return Curve(where, name, ranks, errors, dict.fromkeys(COSTS, table), energy, None)
 
 
 def survey_of(sites, total, fixed=0.0):

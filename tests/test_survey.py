@@ -6,12 +6,12 @@ import copy
 
 import pytest
 import torch
-from tests.networks import example, tiny_resnet
 from torch import nn
 from torch.nn.utils import parametrizations
 
 from tenfold.errors import InputError
 from tenfold.survey import survey
+from tests.networks import example, tiny_resnet
 
 
 def reasons(model, x, **kw):
@@ -78,7 +78,7 @@ def test_patterns_choose_layers():
 
 
 def test_a_pattern_without_a_layer_is_a_slip():
-    with pytest.raises(InputError, match="'blok.*'"):
+    with pytest.raises(InputError, match=r"'blok\.\*'"):
         survey(tiny_resnet(), example(), exclude=("blok.*",))
 
 

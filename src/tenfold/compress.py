@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tenfold.budget import BudgetSpec, parse_budget, resolve_budget
-from tenfold.curves import plain_damage, trace_curves
+from tenfold.curves import Curve, cheapest_curves, plain_damage, trace_curves
 from tenfold.forward import frozen_rng
-from tenfold.progress import Progress, silent
-from tenfold.rebuild import rebuild
+from tenfold.progress import Clock, Progress, silent
+from tenfold.rebuild import planned, rebuild
 from tenfold.report import Report, make_report
-from tenfold.search import search
+from tenfold.search import check_reachable, search
+from tenfold.sense import Sensed, measure_damages, sense
 from tenfold.survey import survey
 from tenfold.tune import TuneSettings, tune
 from tenfold.values import Plan
@@ -41,10 +42,12 @@ def plan(
     exclude: Sequence[str] = (),
     round_to: int = 1,
     method: str = "continuous",
+    metric: str = "auto",
+    calibration: Iterable[Any] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Plan:
-    """Choose a format and ranks for every layer, without data and without training.
+    """Choose a format and ranks for every layer, without data unless asked and without training.
 
     Args:
         model: a trained network; it is not changed.
@@ -56,6 +59,10 @@ def plan(
         include, exclude: shell patterns on qualified layer names.
         round_to: ranks are multiples of this; 8 or 16 suit most kernels.
         method: the search; ``"continuous"`` by default.
+        metric: how errors are weighed: ``"synthetic"`` senses the network on inputs made from its
+            BatchNorm statistics, ``"frobenius"`` takes weights as they are, ``"auto"`` is the
+            first where it can be.
+        calibration: batches of real inputs to sense with instead; labels are not looked at.
         seed: of everything random; the caller's random state is not touched.
         progress: called as ``progress(stage, done, total)``.
 
@@ -63,32 +70,94 @@ def plan(
         BudgetError: the budget is unclear, or cannot be met.
         InputError: the model does not run on the example, or nothing in it can be factored.
     """
+    return choose(
+        model, example, budget, formats=formats, include=include, exclude=exclude,
+        round_to=round_to, method=method, metric=metric, calibration=calibration, seed=seed,
+        progress=progress,
+    )[0]  # fmt: skip
+
+
+def choose(
+    model: nn.Module, example: Any, budget: BudgetSpec, *, formats: Sequence[str] | None,
+    include: Sequence[str], exclude: Sequence[str], round_to: int, method: str, metric: str,
+    calibration: Iterable[Any] | None, seed: int, progress: Progress,
+) -> tuple[Plan, Sensed]:  # fmt: skip
+    """``plan``, with what was sensed on the way."""
     parse_budget(budget)
-    began = time.perf_counter()
+    clock = Clock()
     with frozen_rng(seed):
         found = survey(model, example, include=tuple(include), exclude=tuple(exclude))
         limits = resolve_budget(budget, found.totals)
-        curves = trace_curves(model, found, formats=formats, round_to=round_to, progress=progress)
-        traced = time.perf_counter() - began
+        check_reachable(cheapest_curves(found, formats, round_to), found, limits)
+        clock.lap("survey")
+        sensed = sense(
+            model, found, example, metric=metric, calibration=calibration, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+        clock.lap("sense")
+        curves = trace_curves(
+            model, found, sensed.metrics, formats=formats, round_to=round_to, progress=progress
+        )
+        clock.lap("curves")
+        damages = damages_of(model, curves, sensed, progress)
+        clock.lap("measure")
         settings = {
             "formats": list(formats) if formats else None, "include": list(include),
             "exclude": list(exclude), "round_to": round_to, "seed": seed,
+            "metric": sensed.origin, "example": shape_of(example),
         }  # fmt: skip
-        chosen = search(
-            found, curves, [plain_damage(curve) for curve in curves], limits,
-            method=method, seed=seed, settings=settings,
-        )  # fmt: skip
-    return replace(chosen, seconds={"curves": traced, **chosen.seconds})
+        chosen = search(found, curves, damages, limits, method=method, seed=seed, settings=settings)
+    return replace(chosen, seconds={**clock.laps, **chosen.seconds}), sensed
 
 
-def apply(plan: Plan, model: nn.Module, *, progress: Progress = silent) -> nn.Module:
+def damages_of(
+    model: nn.Module, curves: Sequence[Curve], sensed: Sensed, progress: Progress
+) -> list[Tensor]:
+    """Measured where there are inputs to measure on, else the squared error in the metric."""
+    if not sensed.batches:
+        return [plain_damage(curve) for curve in curves]
+    return measure_damages(model, curves, sensed.batches[0], progress)
+
+
+def shape_of(example: Any) -> dict[str, Any] | None:
+    """Shape and type of a single tensor, from which its like can be made again."""
+    if not isinstance(example, Tensor):
+        return None
+    return {"shape": list(example.shape), "dtype": str(example.dtype).removeprefix("torch.")}
+
+
+def apply(
+    plan: Plan, model: nn.Module, *, calibration: Iterable[Any] | None = None,
+    progress: Progress = silent,
+) -> nn.Module:  # fmt: skip
     """Build what a plan says, on the model it was made for or on another checkpoint of it.
+
+    The factors are fitted in the metric that the plan was made in, sensed anew on this model;
+    for a plan made with ``calibration``, pass such batches again.
 
     Returns a new module of stock layers; ``model`` is not changed. Raises PlanError when the
     plan does not fit the model.
     """
-    with frozen_rng(int(plan.settings.get("seed", 0))):
-        return rebuild(model, plan, progress=progress)
+    seed = int(plan.settings.get("seed", 0))
+    with frozen_rng(seed):
+        planned(model, plan)
+        sensed = sense_again(plan, model, calibration, seed, progress)
+        return rebuild(model, plan, sensed.metrics, progress)
+
+
+def sense_again(
+    plan: Plan, model: nn.Module, calibration: Iterable[Any] | None, seed: int, progress: Progress
+) -> Sensed:
+    """The metric a plan was made in; plain Frobenius where its inputs cannot be had again."""
+    shown = plan.settings.get("example")
+    if shown is None or plan.settings.get("metric", "frobenius") == "frobenius":
+        return Sensed()
+    example = torch.zeros(shown["shape"], dtype=getattr(torch, shown["dtype"]))
+    sites = tuple(c.site for c in plan.choices)
+    found = survey(model, example.to(next(model.parameters()).device), include=sites)
+    return sense(
+        model, found, example, calibration=calibration, seed=seed, progress=progress
+    )  # fmt: skip
 
 
 def compress(
@@ -107,6 +176,8 @@ def compress(
     exclude: Sequence[str] = (),
     round_to: int = 1,
     method: str = "continuous",
+    metric: str = "auto",
+    calibration: Iterable[Any] | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Result:
@@ -126,11 +197,13 @@ def compress(
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
-    chosen = plan(
+    chosen, sensed = choose(
         model, example, budget, formats=formats, include=include, exclude=exclude,
-        round_to=round_to, method=method, seed=seed, progress=progress,
+        round_to=round_to, method=method, metric=metric, calibration=calibration, seed=seed,
+        progress=progress,
     )  # fmt: skip
-    built = apply(chosen, model, progress=progress)
+    with frozen_rng(seed):
+        built = rebuild(model, chosen, sensed.metrics, progress)
     history: tuple[dict[str, Any], ...] = ()
     if data is not None:
         settings = tuning or TuneSettings(seed=seed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -55,45 +55,68 @@ def trace_curves(
     ``round_to`` keeps only ranks that are its multiples. Work is shared over torch's threads.
     Sites with equal geometry still have their own curve: the weight differs.
     """
-    if round_to < 1:
-        raise bad_value("round_to must be at least 1", round_to, "use 1, 8 or 16")
-    names = ["dense", *(f for f in (formats or FORMATS) if f != "dense")]
-    jobs = [
-        (site, name)
-        for site in survey.sites
-        for name in names
-        if FORMATS[name].refuses(site) is None
-    ]
+    jobs = cheapest_curves(survey, formats, round_to)
     metrics = metrics or {}
 
-    def work(job: tuple[Site, str]) -> Curve | None:
-        site, name = job
-        weight = model.get_submodule(site.name).weight.detach().cpu()  # type: ignore[operator]
-        return trace(site, name, weight, metrics.get(site.name, Metric()), round_to)
+    def work(bare: Curve) -> Curve:
+        name = bare.site.name
+        weight = model.get_submodule(name).weight.detach().cpu()  # type: ignore[operator]
+        return trace(bare, weight, metrics.get(name, Metric()))
 
     found = []
     for done, curve in enumerate(parallel_map(work, jobs)):
         found.append(curve)
         progress("curves", done + 1, len(jobs))
-    return tuple(curve for curve in found if curve is not None)
+    return tuple(found)
+
+
+def check_names(formats: Sequence[str] | None) -> list[str]:
+    """The allowed formats with ``dense`` first; unknown names are refused."""
+    names = ["dense", *(f for f in (formats or FORMATS) if f != "dense")]
+    for name in names:
+        FORMATS[name]
+    return names
+
+
+def cheapest_curves(
+    survey: Survey, formats: Sequence[str] | None = None, round_to: int = 1
+) -> tuple[Curve, ...]:
+    """Curves without errors, from prices alone: whether a budget can be met needs no weights."""
+    if round_to < 1:
+        raise bad_value("round_to must be at least 1", round_to, "use 1, 8 or 16")
+    names, nothing = check_names(formats), torch.zeros(0, dtype=torch.float64)
+    priced = [
+        (site, name, *worthwhile(site, name, round_to))
+        for site in survey.sites
+        for name in names
+        if FORMATS[name].refuses(site) is None
+    ]
+    return tuple(
+        Curve(site, name, ranks, nothing, costs, 0.0, None)
+        for site, name, ranks, costs in priced
+        if len(ranks)
+    )
 
 
 @torch.no_grad()
-def trace(site: Site, name: str, weight: Tensor, metric: Metric, round_to: int) -> Curve | None:
-    """One curve, without the ranks at which the layer would grow; None when none is left."""
-    fmt = FORMATS[name]
-    ranks = rank_grid(fmt.rank_limits(site), round_to)
-    costs = price_grid(site, name, ranks)
-    if name != "dense":
-        dense = price_grid(site, "dense", torch.zeros(1, 0, dtype=torch.int64))
-        fits = torch.stack([costs[cost] <= dense[cost] for cost in GUARDED]).all(0)
-        fits &= costs["params"] < dense["params"]
-        ranks, costs = ranks[fits], {cost: values[fits] for cost, values in costs.items()}
-    if not len(ranks):
-        return None
-    state = fmt.analyse(site, weight, metric)
+def trace(bare: Curve, weight: Tensor, metric: Metric) -> Curve:
+    """The curve with its errors."""
+    fmt = FORMATS[bare.format]
+    state = fmt.analyse(bare.site, weight, metric)
     energy = float(metric.whiten(weight).double().square().sum())
-    return Curve(site, name, ranks, fmt.errors(state, ranks), costs, energy, state)
+    return replace(bare, errors=fmt.errors(state, bare.ranks), energy=energy, state=state)
+
+
+def worthwhile(site: Site, name: str, round_to: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Ranks at which the layer does not grow, with their costs."""
+    ranks = rank_grid(FORMATS[name].rank_limits(site), round_to)
+    costs = price_grid(site, name, ranks)
+    if name == "dense":
+        return ranks, costs
+    dense = price_grid(site, "dense", torch.zeros(1, 0, dtype=torch.int64))
+    fits = torch.stack([costs[cost] <= dense[cost] for cost in GUARDED]).all(0)
+    fits &= costs["params"] < dense["params"]
+    return ranks[fits], {cost: values[fits] for cost, values in costs.items()}
 
 
 def rank_grid(limits: tuple[int, ...], round_to: int) -> Tensor:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+RIDGE = 0.3  # chosen on held-out training images among 0.001, 0.03, 0.3 and 1
+
 
 @dataclass(frozen=True)
 class Root:
@@ -21,8 +23,8 @@ class Root:
     inverse: Tensor
 
     @classmethod
-    def of(cls, moment: Tensor, ridge: float = 1e-3) -> Root:
-        """Root of a second moment; ``ridge``, a share of its mean eigenvalue, bounds it below."""
+    def of(cls, moment: Tensor, ridge: float = RIDGE) -> Root:
+        """Root of a second moment; ``ridge``, in mean eigenvalues, is added to all of them."""
         values, vectors = torch.linalg.eigh(moment.double())
         values = values.clamp_min(0) + ridge * values.clamp_min(0).mean() + 1e-30
         root = values.sqrt()

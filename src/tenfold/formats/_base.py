@@ -18,7 +18,7 @@ from tenfold.metric import Metric
 from tenfold.registry import Registry
 from tenfold.values import Link, Op, Real, Site
 
-SAMPLES = 7  # ranks a curve
+SAMPLES = 5  # rows a curve
 
 
 class Format(ABC):

@@ -21,7 +21,9 @@ from tenfold.metric import Metric
 from tenfold.values import Link, Real, Site
 
 KNOTS = 9  # ranks at which the curve is computed; the rest is interpolated
-CURVE_SWEEPS = 50
+CURVE_SWEEPS = 50  # at most, and fewer at ranks so large that a sweep costs much
+CURVE_FLOPS = 4e9  # a knot
+LEAST_SWEEPS = 6
 FINAL_SWEEPS = 300
 
 
@@ -45,8 +47,13 @@ class State:
                 start = _als.grow(self.white, fits[max(fits)], rank, self.window)
             else:
                 start = _als.start_from_svd(self.white, rank, self.window)
-            fits[rank] = _als.fit(self.white, start, CURVE_SWEEPS)
+            fits[rank] = _als.fit(self.white, start, self.sweeps(rank))
         return fits
+
+    def sweeps(self, rank: int) -> int:
+        """Sweeps for one knot; large ranks start close to the weight and are hardly ever chosen."""
+        affordable = CURVE_FLOPS / (4 * rank * self.white.numel())
+        return round(min(CURVE_SWEEPS, max(LEAST_SWEEPS, affordable)))
 
 
 class Cp(Format):
@@ -89,8 +96,9 @@ class Cp(Format):
         return _interpolate(list(state.ladder), errors.cummin(0).values, ranks[:, 0])
 
     def samples(self, state: State, ranks: Tensor) -> Tensor:
-        """The steps of the ladder that are among the ranks asked."""
-        return torch.tensor([[rank] for rank in state.ladder if rank <= int(ranks.max())])
+        """Steps of the ladder, whose fits exist already, among the ranks asked."""
+        steps = torch.tensor([[rank] for rank in state.ladder if rank <= int(ranks.max())])
+        return super().samples(state, steps)
 
     def sketch(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         return self._kernels(state, state.ladder[ranks[0]])

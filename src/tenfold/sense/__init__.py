@@ -1,0 +1,6 @@
+"""model, example -> Sensed: second moments and damages, from synthetic inputs or a calibration."""
+
+from tenfold.sense.damage import measure_damages
+from tenfold.sense.stage import Sensed, sense
+
+__all__ = ["Sensed", "measure_damages", "sense"]

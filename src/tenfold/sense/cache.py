@@ -1,0 +1,66 @@
+"""Tensors that are dear to make, kept on disk under a hash of the model and the settings."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tenfold.forward import evaluating
+
+VERSION = 1
+VARIABLE = "TENFOLD_CACHE"  # a directory; empty switches the cache off
+
+
+def cached(
+    key: tuple[Any, ...], model: nn.Module, make: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """What ``make`` returns, from disk when it was made before for these weights.
+
+    The cache is an aid only: a damaged entry is made anew, and an unwritable directory is
+    passed over.
+    """
+    folder = cache_folder()
+    if folder is None:
+        return make()
+    path = folder / f"{digest(key, model)}.safetensors"
+    device = next(model.parameters()).device
+    with contextlib.suppress(SafetensorError, OSError):
+        return {name: tensor.to(device) for name, tensor in load_file(path).items()}
+    made = make()
+    with contextlib.suppress(SafetensorError, OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=folder, suffix=".part")
+        os.close(handle)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in made.items()}, part)
+        Path(part).replace(path)
+    return made
+
+
+def cache_folder() -> Path | None:
+    """``$TENFOLD_CACHE``, or a folder in the user's cache directory."""
+    chosen = os.environ.get(VARIABLE)
+    if chosen is not None:
+        return Path(chosen) if chosen else None
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenfold"
+
+
+def digest(key: tuple[Any, ...], model: nn.Module) -> str:
+    """Hash of the settings, the module tree and every weight."""
+    found = hashlib.sha256(repr((VERSION, key)).encode())
+    with evaluating(model):
+        found.update(repr(model).encode())
+    for name, value in model.state_dict().items():
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().flatten().view(-1).numpy(force=True).tobytes()
+                     if value.dtype.is_floating_point and value.element_size() >= 4
+                     else value.detach().cpu().float().numpy().tobytes())  # fmt: skip
+    return found.hexdigest()[:32]

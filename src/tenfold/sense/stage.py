@@ -1,0 +1,106 @@
+"""The stage: which inputs, which moments, how long it took, and the cache on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.errors import bad_value
+from tenfold.metric import Metric
+from tenfold.progress import Progress, silent
+from tenfold.sense.cache import cached
+from tenfold.sense.moments import estimate_moments
+from tenfold.sense.synthesise import can_synthesise, synthesise
+from tenfold.tune.batches import read_batch
+from tenfold.values import Survey
+
+IMAGES = 64
+BATCH = 64  # inputs a forward pass
+KINDS = ("auto", "synthetic", "frobenius")
+
+
+@dataclass(frozen=True)
+class Sensed:
+    """Metrics a site, the batches they come from, and where those come from.
+
+    ``origin`` is ``"synthetic"``, ``"calibration"`` or ``"frobenius"``; the last has neither
+    metrics nor batches.
+    """
+
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    batches: tuple[Any, ...] = ()
+    origin: str = "frobenius"
+    seconds: float = 0.0
+
+
+def sense(
+    model: nn.Module,
+    survey: Survey,
+    example: Any,
+    *,
+    metric: str = "auto",
+    calibration: Iterable[Any] | None = None,
+    images: int = IMAGES,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Sensed:
+    """Second moments of inputs and output gradients at every site.
+
+    Args:
+        metric: ``"synthetic"`` makes inputs from the BatchNorm statistics; ``"frobenius"`` senses
+            nothing; ``"auto"`` is the first where the network has BatchNorm and its example is
+            one tensor of real numbers, else the second: nothing data-free beat plain Frobenius
+            without statistics to match.
+        calibration: batches of real inputs, used in place of synthetic ones.
+        images: number of inputs.
+        seed: of the synthetic inputs and of the classes drawn for the gradients.
+
+    Raises:
+        InputError: an unknown metric, ``"synthetic"`` without statistics to match, or empty
+            calibration data.
+    """
+    if metric not in KINDS:
+        raise bad_value("metric must be a known name", repr(metric), f"use {', '.join(KINDS)}")
+    began = time.perf_counter()
+    possible = can_synthesise(model, example)
+    if calibration is not None:
+        batches, origin = take(calibration, images, model), "calibration"
+    elif metric == "synthetic" and not possible:
+        raise bad_value(
+            "Synthetic inputs need BatchNorm statistics and one input tensor", "none",
+            "use metric='auto', or pass calibration=...",
+        )  # fmt: skip
+    elif metric == "frobenius" or not possible:
+        return Sensed()
+    else:
+        origin = "synthetic"
+        made = cached(
+            ("synthetic", images, seed, tuple(example.shape[1:])), model,
+            lambda: {"inputs": synthesise(model, example, images, progress=progress)},
+        )  # fmt: skip
+        batches = tuple(made["inputs"].split(BATCH))
+    torch.manual_seed(seed)
+    metrics = estimate_moments(model, survey.sites, batches)
+    return Sensed(metrics, batches, origin, time.perf_counter() - began)
+
+
+def take(calibration: Iterable[Any], images: int, model: nn.Module) -> tuple[Any, ...]:
+    """The first batches, until there are enough inputs."""
+    device = next(model.parameters()).device
+    kept: list[Any] = []
+    seen = 0
+    for raw in islice(iter(calibration), images):
+        inputs = read_batch(raw, device).inputs
+        kept.append(inputs)
+        seen += len(inputs) if isinstance(inputs, Tensor) else 1
+        if seen >= images:
+            break
+    if not kept:
+        raise bad_value("Calibration data must hold a batch", "none", "check the loader")
+    return tuple(kept)

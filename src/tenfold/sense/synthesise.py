@@ -1,0 +1,110 @@
+"""Inputs made without data: optimised until every BatchNorm sees its own running statistics.
+
+DeepInversion (Yin et al. 2020, equation 4) without its class targets and image priors: what is
+wanted are the second moments inside the network, not pictures. Logarithms of the variances are
+matched, so that quiet channels count like loud ones. Priors were measured and left out: total
+variation changed nothing, and logits spread over the classes made the images so certain that
+neither gradients nor divergences could be measured on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tenfold.forward import evaluating
+from tenfold.progress import Progress, silent
+
+STEPS = 80
+RATE = 0.1
+
+
+def can_synthesise(model: nn.Module, example: Any) -> bool:
+    """Whether there is something to match, and an input that gradients can reach."""
+    single = isinstance(example, Tensor) and example.is_floating_point() and example.ndim > 1
+    return single and bool(statistics(model))
+
+
+def statistics(model: nn.Module) -> list[_BatchNorm]:
+    """BatchNorm layers whose running statistics can be matched."""
+    return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_var is not None]
+
+
+def synthesise(
+    model: nn.Module, example: Tensor, count: int, *, steps: int = STEPS,
+    progress: Progress = silent,
+) -> Tensor:  # fmt: skip
+    """``count`` inputs shaped like the example's, drawn from torch's random state.
+
+    The model must satisfy ``can_synthesise``; its parameters get no gradients.
+    """
+    device = next(model.parameters()).device
+    x = smooth_noise((count, *example.shape[1:])).to(device, example.dtype).requires_grad_()
+    optimiser = torch.optim.Adam([x], lr=RATE, betas=(0.5, 0.9))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps, eta_min=RATE / 10)
+    with evaluating(model), frozen(model), torch.enable_grad():
+        for step in range(steps):
+            optimiser.zero_grad()
+            loss = mismatch(model, x)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            progress("synthesising", step + 1, steps)
+    return x.detach()
+
+
+def mismatch(model: nn.Module, x: Tensor) -> Tensor:
+    """How far the batch's statistics are from the running ones, averaged over layers."""
+    terms: list[Tensor] = []
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        terms.append(statistics_gap(layer, inputs[0]))
+
+    handles = [layer.register_forward_pre_hook(look) for layer in statistics(model)]
+    try:
+        model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.stack(terms).mean()
+
+
+def statistics_gap(layer: Any, x: Tensor) -> Tensor:
+    """Squared distance of the means in units of the deviation, and of the log-variances."""
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    mean, variance = x.mean(axes), x.var(axes, correction=0)
+    goal = layer.running_var.detach() + layer.eps
+    means = (mean - layer.running_mean.detach()).square() / goal
+    return means.mean() + ((variance + layer.eps).log() - goal.log()).square().mean()
+
+
+def smooth_noise(shape: tuple[int, ...]) -> Tensor:
+    """Unit noise; over two spatial axes a mixture of octaves, as pictures have."""
+    noise = torch.randn(shape)
+    if len(shape) != 4:
+        return noise
+    size = shape[2:]
+    for octave in (2, 4, 8):
+        small = [max(1, n // octave) for n in size]
+        coarse = torch.randn(*shape[:2], *small)
+        noise = noise + octave * F.interpolate(coarse, size=size, mode="bilinear") / 2
+    return noise / noise.std((1, 2, 3), keepdim=True).clamp_min(1e-6)
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """No gradients to parameters inside; what it was outside."""
+    wanted = [(p, p.requires_grad) for p in model.parameters()]
+    for p, _ in wanted:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p, flag in wanted:
+            p.requires_grad_(flag)

@@ -18,8 +18,8 @@ from tenfold.rebuild import rebuild
 from tenfold.tune import TuneSettings
 from tenfold.tune.score import accuracy
 
-BUDGET = "params=0.17,macs=0.135"
-TUNING = TuneSettings(epochs=6, rate=3e-4)
+BUDGET = "params=0.19,macs=0.2"
+TUNING = TuneSettings(epochs=7, rate=3e-4, precision="auto")
 HELD_OUT = 1000  # training images on which the best epoch is chosen
 
 

@@ -28,6 +28,7 @@ from tenfold.tune.checkpoint import (
     write_state,
 )
 from tenfold.tune.distill import Loss, Objective, recorded
+from tenfold.tune.precision import autocast
 from tenfold.tune.score import Score, default_score
 from tenfold.tune.settings import TuneSettings
 
@@ -151,7 +152,8 @@ class _Run:
         """One optimiser step; returns the loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.rate_at(at, steps, self.peak)
-        loss = self.objective(batch)
+        with autocast(self.settings.precision, self.device):
+            loss = self.objective(batch)
         if not bool(torch.isfinite(loss)):
             raise diverged(self.student, batch, at, "loss")
         self.optimiser.zero_grad()

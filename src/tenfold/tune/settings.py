@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tenfold.errors import bad_value
 
+PRECISIONS = ("fp32", "bf16", "auto")
+
 
 @dataclass(frozen=True)
 class TuneSettings:
@@ -25,6 +27,8 @@ class TuneSettings:
         batchnorm: ``"train"`` lets statistics follow the batches, ``"frozen"`` keeps them.
         reestimate: batches from which BatchNorm statistics are estimated anew before the first
             step; 0 keeps the original's.
+        precision: ``"fp32"``; ``"bf16"`` for the forward passes, weights staying as they are; or
+            ``"auto"``, bf16 where the hardware computes in it.
         every: seconds between two checkpoints within an epoch.
         seed: of shuffling, augmentation and dropout, per epoch.
     """
@@ -41,6 +45,7 @@ class TuneSettings:
     class_mode: int = 1
     batchnorm: str = "train"
     reestimate: int = 50
+    precision: str = "fp32"
     every: float = 60.0
     seed: int = 0
 
@@ -52,6 +57,11 @@ class TuneSettings:
         if self.batchnorm not in ("train", "frozen"):
             raise bad_value(
                 "batchnorm must be 'train' or 'frozen'", repr(self.batchnorm), "choose one"
+            )
+
+        if self.precision not in PRECISIONS:
+            raise bad_value(
+                "precision must be a known name", repr(self.precision), " or ".join(PRECISIONS)
             )
 
     def peak_rate(self, before: int, after: int) -> float:

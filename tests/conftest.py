@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import Phase, settings
+
+settings.register_profile(
+    "bounded", deadline=None, print_blob=True,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking can take many minutes
+)  # fmt: skip
+settings.load_profile("bounded")
 
 
 @pytest.fixture(autouse=True, scope="session")

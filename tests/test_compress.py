@@ -51,7 +51,7 @@ def networks(draw):
 @given(
     networks(),
     st.dictionaries(st.sampled_from(["params", "macs", "bytes"]), st.floats(0.05, 1), min_size=1),
-    st.sampled_from(["continuous", "uniform", "energy"]),
+    st.sampled_from(["continuous", "uniform", "energy", "vbmf"]),
     st.sampled_from([1, 2, 8]),
 )
 def test_a_budget_is_never_exceeded(made, budget, method, round_to):

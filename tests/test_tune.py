@@ -195,7 +195,7 @@ def test_mappings_as_batches():
 
 
 @pytest.mark.parametrize("bad", [{"epochs": -1}, {"rate": 0.0}, {"rate": math.nan},
-                                 {"batchnorm": "maybe"}])  # fmt: skip
+                                 {"batchnorm": "maybe"}, {"precision": "int3"}])  # fmt: skip
 def test_settings_are_checked(bad):
     with pytest.raises(InputError):
         TuneSettings(**bad)
@@ -206,3 +206,12 @@ def test_labels_that_are_no_classes_are_told(pair):
     data = [(torch.randn(4, 3, 12, 12), torch.randn(4))]
     with pytest.raises(InputError, match="integer class indices"):
         tune(student, teacher, data, settings=SETTINGS)
+
+
+def test_bf16_trains_fp32_weights(pair):
+    teacher, student = pair
+    settings = replace(SETTINGS, epochs=6, precision="bf16")
+    data = Images(teacher)
+    tuned = tune(student, teacher, data, settings=settings)
+    assert {p.dtype for p in tuned.model.parameters()} == {torch.float32}
+    assert cross_entropy(tuned.model, data) < cross_entropy(student, data)

@@ -42,7 +42,7 @@ RoundTo = Annotated[
     Optional[int], typer.Option(help="Ranks are multiples of this; 8 or 16 suit most kernels.")  # noqa: UP045
 ]
 Method = Annotated[
-    Optional[str], typer.Option(help="The search: continuous (default), uniform, energy.")  # noqa: UP045
+    Optional[str], typer.Option(help="The search: continuous (default), uniform, energy, vbmf.")  # noqa: UP045
 ]
 Seed = Annotated[Optional[int], typer.Option(help="Of everything random.")]  # noqa: UP045
 Threads = Annotated[

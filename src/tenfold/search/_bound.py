@@ -18,14 +18,21 @@ CYCLES = 4
 
 def lower_bound(problem: Problem) -> float:
     """A number that no selection within the budget can go below, in units of damage."""
+    return max(dual(problem, best_prices(problem)), 0.0)
+
+
+def best_prices(problem: Problem) -> Tensor:
+    """The prices, one a limit, of the greatest dual value found; ``(limits,)``."""
     limits = len(problem.limits)
     prices = torch.zeros(limits, dtype=torch.float64)
-    best = dual(problem, prices)
+    best, value = prices.clone(), dual(problem, prices)
     for _ in range(CYCLES if limits > 1 else 1):
         for limit in range(limits):
             prices[limit] = _best_price(problem, prices, limit)
-            best = max(best, dual(problem, prices))
-    return max(best, 0.0)
+            found = dual(problem, prices)
+            if found > value:
+                best, value = prices.clone(), found
+    return best
 
 
 def dual(problem: Problem, prices: Tensor) -> float:

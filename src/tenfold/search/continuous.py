@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tenfold.search._base import METHODS, Found
+from tenfold.search._exact import close_gap
 from tenfold.search._problem import Menu, Problem, Selection
 from tenfold.search._rounding import polish
 
@@ -37,7 +38,8 @@ class Paths:
 
 
 def search(problem: Problem, seed: int) -> Found:
-    """Descend on relaxed ranks and formats, then round strictly and spend the slack.
+    """Descend on relaxed ranks and formats, then round strictly, spend the slack and
+    rule out what could still be better.
 
     Deterministic: the start is the same for every seed. The trace has one entry every few
     steps: ``damage`` and, per limit, the used share of the capacity.
@@ -61,7 +63,8 @@ def search(problem: Problem, seed: int) -> Found:
             if step % UPDATE == 0:
                 prices = force.detach()
                 trace.append(_record(problem, step, damage, usage, temperature))
-    return Found(polish(problem, harden(paths, position, logits)), tuple(trace))
+    rounded = polish(problem, harden(paths, position, logits))
+    return Found(close_gap(problem, rounded), tuple(trace))
 
 
 def relaxed(paths: Paths, position: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:

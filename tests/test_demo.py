@@ -1,0 +1,42 @@
+"""The embedded network and images are what the documentation says."""
+
+from __future__ import annotations
+
+import torch
+
+from tenfold.demo.data import Mixed, blend, read_split, train_batches
+from tenfold.demo.network import example, load_network
+
+
+def test_the_embedded_images_are_complete():
+    for split in ("train", "test"):
+        images, labels = read_split(split)
+        assert images.shape == (10_000, 1, 28, 28)
+        assert sorted(set(labels.tolist())) == list(range(10))
+
+
+def test_the_network_knows_them():
+    images, labels = read_split("test")
+    with torch.no_grad():
+        hits = load_network()(images[:500]).argmax(1) == labels[:500]
+    assert float(hits.float().mean()) > 0.9
+    assert load_network()(example()).shape == (1, 10)
+
+
+def test_batches_are_shuffled_and_whole():
+    torch.manual_seed(0)
+    first = [labels for _, labels in train_batches()]
+    second = [labels for _, labels in train_batches()]
+    assert len(first) == len(train_batches()) == 100
+    assert not torch.equal(first[0], second[0])
+
+
+def test_blends_lie_between_their_two_images():
+    torch.manual_seed(0)
+    images = torch.randn(40, 1, 28, 28)
+    mixed, other = blend(images), images.flip(0)
+    assert bool((mixed >= torch.minimum(images, other) - 1e-6).all())
+    assert bool((mixed <= torch.maximum(images, other) + 1e-6).all())
+    same = (mixed == images).flatten(1).all(1)
+    assert 5 < int(same.sum()) < 35
+    assert next(iter(Mixed(images, torch.zeros(40), batch=5))).shape == (5, 1, 28, 28)

@@ -16,7 +16,7 @@ from tenfold.explain import not_exported
 from tenfold.exporters import EXPORTERS, Exporter
 from tenfold.exporters._base import Runner
 from tenfold.fusing import fuse
-from tenfold.inputs import batch_of, mapped, resize, shuffle
+from tenfold.inputs import batch_of, check_example, mapped, resize, shuffle
 from tenfold.placing import placing
 from tenfold.trace import takes_batches
 
@@ -57,6 +57,7 @@ def export(
     """
     exporter, target = usable(to), Path(path)
     check_suffix(target, exporter)
+    check_example(example)
     with placing(target) as part:
         plain = plain_copy(model)
         example = mapped(lambda x: x.detach().cpu(), example)

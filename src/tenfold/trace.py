@@ -11,7 +11,7 @@ from torch.export import Dim, ExportedProgram
 
 from tenfold.explain import not_exported
 from tenfold.forward import evaluating, frozen_rng, run
-from tenfold.inputs import arguments, batch_of, check_example, resize, values
+from tenfold.inputs import arguments, batch_of, check_example, leaves, resize, values
 from tenfold.quiet import quiet
 
 
@@ -45,10 +45,11 @@ def open_batch(example: Any) -> Any:
 
 
 def takes_batches(model: nn.Module, example: Any) -> bool:
-    """Whether the model runs on another batch size than the example's."""
+    """Whether the model runs on another batch size than the example's, and says as much."""
     check_example(example)
+    batch = batch_of(example) + 1
     try:
-        run(model, resize(example, batch_of(example) + 1))
+        outputs = leaves(run(model, resize(example, batch)))
     except Exception:  # any error of the model's own code is the answer
         return False
-    return True
+    return any(x.ndim > 0 and len(x) == batch for x in outputs)

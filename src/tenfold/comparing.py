@@ -16,6 +16,7 @@ from tenfold.exporters import Exporter
 from tenfold.exporters._base import Runner
 from tenfold.forward import run
 from tenfold.inputs import batch_of, leaves
+from tenfold.trace import trace
 
 # Of the largest output. Runtimes add up in another order and fuse what they can.
 TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
@@ -60,7 +61,10 @@ def tolerance(outputs: Sequence[Tensor]) -> float:
 
 
 def blame(exporter: Exporter, model: nn.Module, example: Any, folder: Path) -> str:
-    """The first layer that this exporter gets wrong alone, in words."""
+    """An operation that draws at random, or the first layer this exporter gets wrong alone."""
+    drawn = random_operation(model, example)
+    if drawn:
+        return f"because {drawn} draws at random"
     for number, (name, layer, inputs) in enumerate(calls_of(model, example)):
         file = folder / f"layer{number}" / f"layer{exporter.suffix}"
         file.parent.mkdir()
@@ -73,6 +77,14 @@ def blame(exporter: Exporter, model: nn.Module, example: Any, folder: Path) -> s
         if not difference(wanted, found) <= tolerance(wanted):
             return f"because of {name or 'the model'} ({type(layer).__name__})"
     return "though each layer alone is right, so because of an operation between layers"
+
+
+def random_operation(model: nn.Module, example: Any) -> str | None:
+    """The first operation of the graph whose result is not the same twice."""
+    for node in trace(model, example).graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            return str(node.target)
+    return None
 
 
 def calls_of(model: nn.Module, example: Any) -> Iterator[tuple[str, nn.Module, Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tenfold.errors import InputError, bad_value
 
 OPERATION = re.compile(r"\b((?:aten|prims|prim|torchvision|torch_library)(?:::|\.)\w+(?:\.\w+)?)")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CUSTOM = re.compile(r"torch\.ops\.(\w+\.\w+)")
 MOST = 200  # characters of the original message
 
@@ -25,13 +26,23 @@ def not_exported(error: Exception, step: str) -> InputError:
 def told_by(error: BaseException) -> str:
     """The operation that the error is about, where it is called, and what was said of it."""
     chain = causes(error)
-    text = "\n".join(str(each) for each in chain)
-    found = OPERATION.search(text) or CUSTOM.search(text)
+    lines = [COLOUR.sub("", x).strip() for each in chain for x in str(each).splitlines()]
+    named = next((x for x in lines if operation_in(x)), "")
+    said = named or next(filter(None, lines), type(error).__name__)
     line = calling_line(chain)
-    first = next((x.strip() for x in str(error).splitlines() if x.strip()), type(error).__name__)
-    named = f"{found.group(1)} " if found else ""
-    where = f"in {line} " if line else ""
-    return f"{named}{where}({first[:MOST].rstrip('.')})"
+    parts = (operation_in(named), f"in {line}" if line else "", f"({shortened(said)})")
+    return " ".join(filter(None, parts))
+
+
+def operation_in(text: str) -> str:
+    """The name of an ATen or custom operation in a line, if there is one."""
+    found = OPERATION.search(text) or CUSTOM.search(text)
+    return found.group(1) if found else ""
+
+
+def shortened(text: str) -> str:
+    """At most ``MOST`` characters, without what ends a sentence."""
+    return (text if len(text) <= MOST else f"{text[:MOST]}...").rstrip('.:;"')
 
 
 def causes(error: BaseException) -> list[BaseException]:

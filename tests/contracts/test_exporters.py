@@ -132,6 +132,31 @@ def test_a_model_for_one_batch_size_is_exported_for_it(tmp_path):
         assert done.batches == (1,)
 
 
+def test_what_draws_at_random_is_named(tmp_path):
+    class Draws(nn.Module):
+        def forward(self, x):
+            return x.flatten(1) + torch.rand(5).sum()
+
+    if EXPORTERS["onnx"].unavailable():
+        pytest.skip(EXPORTERS["onnx"].unavailable())
+    with pytest.raises(InputError, match=r"aten\.rand\.default draws at random"):
+        tenfold.export(Draws(), example(), tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_operation_that_onnx_lacks_is_named(tmp_path):
+    class Rare(nn.Module):
+        def forward(self, x):
+            return torch.special.bessel_j0(x)
+
+    if EXPORTERS["onnx"].unavailable():
+        pytest.skip(EXPORTERS["onnx"].unavailable())
+    with pytest.raises(InputError, match="bessel_j0") as told:
+        tenfold.export(Rare(), example(), tmp_path / "a.onnx")
+    assert len(str(told.value).splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_onnx_tells_nothing_of_this_machine(small, tmp_path):
     if EXPORTERS["onnx"].unavailable():
         pytest.skip(EXPORTERS["onnx"].unavailable())

@@ -62,6 +62,11 @@ def resize(example: Any, batch: int) -> Any:
     return mapped(one, example)
 
 
+def cut(example: Any, start: int, stop: int) -> Any:
+    """The inputs from one place of the batch to another."""
+    return mapped(lambda x: x[start:stop], example)
+
+
 def batch_of(example: Any) -> int:
     """The size of the first mode of the first input."""
     return len(values(example)[0])

@@ -1,0 +1,31 @@
+"""What a quantiser is: one preparation, and an int8 file a variant of the calibration."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from tenfold.registry import Registry
+
+
+class Quantiser(ABC):
+    """Writes files of the exporter of the same name. ``variants`` are ways to choose ranges and
+    layers, of which ``tenfold.quantise`` keeps the one closest to the model."""
+
+    name: ClassVar[str]
+    variants: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def prepare(self, model: nn.Module, example: Any, folder: Path) -> Any:
+        """What all variants share; ``folder`` is for files and goes away afterwards."""
+
+    @abstractmethod
+    def write(self, state: Any, inputs: Sequence[Any], variant: str, path: Path) -> None:
+        """Quantise on ``inputs``, batches such as the model takes, into ``path``."""
+
+
+QUANTISERS: Registry[Quantiser] = Registry("int8 format", "tenfold.quantisers")

@@ -60,8 +60,17 @@ BAD = {
     "other suffix": (2, ["{saved}/pair", "--to", "torch-export", "--out", "{dir}/a.onnx"]),
     "taken": (2, ["{saved}/pair", "--to", "torch-export", "--out", "{dir}/taken.pt2"]),
     "unwritable": (2, ["{saved}/pair", "--to", "torch-export", "--out", "{dir}/taken.pt2/a.pt2"]),
+    "data without int8": (
+        2, ["{saved}/pair", "--to", "onnx", "--data", "demo", "--out", "{dir}/a.onnx"]
+    ),
+    "int8 unfused": (
+        2, ["{saved}/pair", "--to", "onnx", "--int8", "--no-fuse", "--out", "{dir}/a.onnx"]
+    ),
+    "int8 of another kind": (
+        2, ["{saved}/pair", "--to", "openvino", "--int8", "--out", "{dir}/a.xml"]
+    ),
     "no graph": (2, ["{saved}/reads", "--to", "torch-export", "--out", "{dir}/a.pt2"]),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("label", BAD)
@@ -90,3 +99,17 @@ def test_a_missing_package_is_told(name, saved, tmp_path, capsys, monkeypatch):
 def test_help_shows_examples(capsys):
     assert main(["export", "-h"]) == 0
     assert "tenfold export small --to onnx" in capsys.readouterr().out
+
+
+def test_int8_stands_beside_the_float_files(saved, tmp_path, capsys):
+    if EXPORTERS["onnx"].unavailable():
+        pytest.skip(EXPORTERS["onnx"].unavailable())
+    out, data = str(tmp_path / "a.onnx"), f"{saved}/net.py:loader"
+    words = ["export", str(saved / "pair"), "--to", "onnx", "--int8", "--data", data]
+    assert main([*words, "--out", out, "--json"]) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out.strip().splitlines()[-1])
+    assert [x["name"] for x in found["files"]] == ["original", "compressed", "int8"]
+    assert all(0 <= x["accuracy"] <= 100 for x in found["files"])
+    assert "batch 32" in told.err
+    assert {path.name for path in tmp_path.iterdir()} == {"a.onnx", "a.onnx.json"}

@@ -10,7 +10,7 @@ from torch import nn
 
 from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng
-from tenfold.inputs import batch_of, cut
+from tenfold.inputs import batch_of, cut, resize
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
 from tenfold.sense.stage import take
@@ -58,5 +58,8 @@ def joined(batches: Sequence[Any]) -> Any:
 
 
 def in_batches(inputs: Any, size: int) -> list[Any]:
-    """The inputs in batches of at most ``size``."""
-    return [cut(inputs, at, at + size) for at in range(0, batch_of(inputs), size)]
+    """The inputs in batches of exactly ``size``: runtimes stack what they see. A rest is left
+    out, and fewer than one batch are repeated."""
+    whole = max(batch_of(inputs) // size, 1) * size
+    filled = resize(inputs, whole)
+    return [cut(filled, at, at + size) for at in range(0, whole, size)]

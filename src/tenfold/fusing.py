@@ -24,7 +24,6 @@ from tenfold.trace import trace
 CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 TOLERANCE = 1e-4  # of the largest output; beyond it the copy is handed back unfused
-Pair = tuple[str, str]  # names of two layers, the second fed by nothing but the first
 
 
 def fuse(model: nn.Module, example: Any) -> nn.Module:
@@ -38,32 +37,24 @@ def fuse(model: nn.Module, example: Any) -> nn.Module:
     Raises InputError when the model cannot be traced; the sentence names the operation.
     """
     plain = copy.deepcopy(model).eval()
-    fused = plain
-    for find, join in ((foldable, fold), (mergeable, merge)):
-        fused = join_all(fused, example, find, join)
+    fused = copy.deepcopy(plain)
+    while join_pairs(fused, trace(fused, example)):
+        pass
     return fused if same(plain, fused, example) else plain
 
 
-def join_all(
-    model: nn.Module,
-    example: Any,
-    find: Callable[[nn.Module, nn.Module, Node], bool],
-    join: Callable[[nn.Module, nn.Module], nn.Module],
-) -> nn.Module:
-    """A copy with every pair joined that ``find`` accepts, until there is none."""
-    fused = copy.deepcopy(model)
-    while True:
-        program = trace(fused, example)
-        taken: set[str] = set()
-        for first, second, node in pairs(fused, program):
-            layers = fused.get_submodule(first), fused.get_submodule(second)
-            if {first, second} & taken or not find(*layers, node):
-                continue
-            fused.set_submodule(first, join(*layers))
-            fused.set_submodule(second, nn.Identity())
-            taken |= {first, second}
-        if not taken:
-            return fused
+def join_pairs(model: nn.Module, program: ExportedProgram) -> bool:
+    """Join in place every pair that a rule accepts; whether there was one."""
+    taken: set[str] = set()
+    for first, second, node in pairs(model, program):
+        layers = model.get_submodule(first), model.get_submodule(second)
+        rule = next((join for accepts, join in RULES if accepts(*layers, node)), None)
+        if rule is None or {first, second} & taken:
+            continue
+        model.set_submodule(first, rule(*layers))
+        model.set_submodule(second, nn.Identity())
+        taken |= {first, second}
+    return bool(taken)
 
 
 def pairs(model: nn.Module, program: ExportedProgram) -> Iterator[tuple[str, str, Node]]:
@@ -161,6 +152,12 @@ def numbers(layer: nn.Module) -> int:
 def shape_of(node: Node) -> int:
     """Axes of an operation's output."""
     return node.args[0].meta["val"].ndim  # type: ignore[union-attr, no-any-return]
+
+
+RULES: tuple[tuple[Callable[..., bool], Callable[..., nn.Module]], ...] = (
+    (foldable, fold),
+    (mergeable, merge),
+)
 
 
 def same(model: nn.Module, fused: nn.Module, example: Any) -> bool:

@@ -85,15 +85,16 @@ def quantise(
     check_example(example)
     example = mapped(lambda x: x.detach().cpu(), example)
     plain = plain_copy(model)
+    fused = fuse(plain, example)
     with placing(target) as part, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         inputs = calibration_inputs(plain, example, calibration, seed, progress)
-        tried, files = try_variants(to, plain, example, inputs, folder, progress)
+        tried, files = try_variants(to, fused, example, inputs, folder, progress)
         best = min(tried, key=lambda variant: tried[variant])
         check_close(tried[best], to)
         shutil.copyfile(files[best], part)
-        floats = {} if original is None else {"original": plain_copy(original)}
-        paths = write_floats(to, {**floats, "compressed": plain}, example, folder)
+        models = {} if original is None else {"original": fuse(plain_copy(original), example)}
+        paths = write_floats(to, {**models, "compressed": fused}, example, folder)
         measured = measure_files(
             to, {**paths, "int8": files[best]}, example, test, batch_sizes(to, plain, example),
             progress,
@@ -111,15 +112,15 @@ def try_variants(
     """A file a variant, and how far its outputs are from the model's."""
     quantiser, exporter = QUANTISERS[to], EXPORTERS[to]
     ranges, judged, _ = inputs
-    fused = fuse(model, example)
     size = BATCH if len(batch_sizes(to, model, example)) > 1 else batch_of(example)
-    state = quantiser.prepare(fused, example, folder)
+    state = quantiser.prepare(model, example, folder)
+    variants = quantiser.variants(state)
     tried, files = {}, {}
-    for done, variant in enumerate(quantiser.variants):
-        progress("int8", done, len(quantiser.variants))
+    for done, variant in enumerate(variants):
+        progress("int8", done, len(variants))
         files[variant] = folder / f"{done}{exporter.suffix}"
         quantiser.write(state, in_batches(ranges, size), variant, files[variant])
-        tried[variant] = distance(fused, exporter.read(files[variant]), judged, size)
+        tried[variant] = distance(model, exporter.read(files[variant]), judged, size)
     progress("int8", len(tried), len(tried))
     return tried, files
 
@@ -150,10 +151,10 @@ def batch_sizes(to: str, model: nn.Module, example: Any) -> tuple[int, ...]:
 def write_floats(
     to: str, models: Mapping[str, nn.Module], example: Any, folder: Path
 ) -> dict[str, Path]:
-    """The float models as files of the same runtime, fused alike."""
+    """The float models as files of the same runtime."""
     paths = {name: folder / f"{name}{EXPORTERS[to].suffix}" for name in models}
     for name, file in paths.items():
-        EXPORTERS[to].write(fuse(models[name], example), example, file)
+        EXPORTERS[to].write(models[name], example, file)
     return paths
 
 

@@ -13,19 +13,22 @@ from tenfold.registry import Registry
 
 
 class Quantiser(ABC):
-    """Writes files of the exporter of the same name. ``variants`` are ways to choose ranges and
-    layers, of which ``tenfold.quantise`` keeps the one closest to the model."""
+    """Writes files of the exporter of the same name, stateless."""
 
     name: ClassVar[str]
-    variants: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def prepare(self, model: nn.Module, example: Any, folder: Path) -> Any:
         """What all variants share; ``folder`` is for files and goes away afterwards."""
 
     @abstractmethod
+    def variants(self, state: Any) -> tuple[str, ...]:
+        """Ways to choose ranges and layers, of which ``tenfold.quantise`` keeps the one that is
+        closest to the model."""
+
+    @abstractmethod
     def write(self, state: Any, inputs: Sequence[Any], variant: str, path: Path) -> None:
-        """Quantise on ``inputs``, batches such as the model takes, into ``path``."""
+        """Quantise on ``inputs``, batches of one size, into ``path``."""
 
 
 QUANTISERS: Registry[Quantiser] = Registry("int8 format", "tenfold.quantisers")

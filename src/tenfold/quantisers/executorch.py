@@ -13,7 +13,6 @@ from torch import nn
 from tenfold.explain import not_exported
 from tenfold.exporters.executorch import lower
 from tenfold.forward import call
-from tenfold.inputs import batch_of, cut
 from tenfold.quantisers._base import QUANTISERS, Quantiser
 from tenfold.quiet import quiet
 from tenfold.trace import trace
@@ -31,16 +30,18 @@ class ExecuTorchInt8(Quantiser):
     """Symmetric weights, ranges of activations by their extremes."""
 
     name = "executorch"
-    variants = ("minmax",)
 
     def prepare(self, model: nn.Module, example: Any, folder: Path) -> State:
         return State(model, example)
+
+    def variants(self, state: State) -> tuple[str, ...]:
+        return ("minmax",)
 
     def write(self, state: State, inputs: Sequence[Any], variant: str, path: Path) -> None:
         program = trace(state.model, state.example)
         try:
             with quiet(), torch.no_grad():
-                converted = observed(program.module(), pieces(inputs, batch_of(state.example)))
+                converted = observed(program.module(), inputs)
         except Exception as error:  # PT2E has errors of several libraries
             raise not_exported(error, "torchao PT2E") from error
         lower(trace(converted, state.example), path)
@@ -60,15 +61,6 @@ def observed(graph: nn.Module, inputs: Sequence[Any]) -> nn.Module:
     for batch in inputs:
         call(prepared, batch)
     return allow_exported_model_train_eval(convert_pt2e(prepared))  # type: ignore[no-any-return]
-
-
-def pieces(inputs: Sequence[Any], size: int) -> list[Any]:
-    """The batches cut to the size the graph is for; what does not fill one is left out."""
-    return [
-        cut(batch, at, at + size)
-        for batch in inputs
-        for at in range(0, batch_of(batch) - size + 1, size)
-    ]
 
 
 QUANTISERS.add("executorch", ExecuTorchInt8())

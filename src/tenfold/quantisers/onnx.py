@@ -20,7 +20,7 @@ from tenfold.inputs import names, values
 from tenfold.quantisers._base import QUANTISERS, Quantiser
 from tenfold.quiet import quiet
 
-METHODS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
+PERCENTILES = {"minmax": 100.0, "percentile 99.99": 99.99, "percentile 99.9": 99.9}
 FLOAT = ", depthwise in float"
 
 
@@ -37,7 +37,6 @@ class OnnxInt8(Quantiser):
     """A variant is a way to choose the ranges of activations, with depthwise layers or without."""
 
     name = "onnx"
-    variants = (*METHODS, *(f"{method}{FLOAT}" for method in METHODS))
 
     def prepare(self, model: nn.Module, example: Any, folder: Path) -> State:
         from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -49,6 +48,10 @@ class OnnxInt8(Quantiser):
             quant_pre_process(str(plain), str(file), skip_symbolic_shape=True)
         return State(file, tuple(names(example)), tuple(depthwise(file)))
 
+    def variants(self, state: State) -> tuple[str, ...]:
+        endings = ("", FLOAT) if state.depthwise else ("",)
+        return tuple(f"{method}{ending}" for ending in endings for method in PERCENTILES)
+
     def write(self, state: State, inputs: Sequence[Any], variant: str, path: Path) -> None:
         from onnxruntime.quantization import (
             CalibrationMethod,
@@ -57,12 +60,14 @@ class OnnxInt8(Quantiser):
             quantize_static,
         )
 
-        method = getattr(CalibrationMethod, METHODS[variant.removesuffix(FLOAT)])
+        share = PERCENTILES[variant.removesuffix(FLOAT)]
+        method = CalibrationMethod.MinMax if share == 100 else CalibrationMethod.Percentile
         with quiet():
             quantize_static(
                 str(state.file), str(path), reader(state.inputs, inputs),
                 quant_format=QuantFormat.QDQ, per_channel=True, calibrate_method=method,
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+                extra_options={"CalibPercentile": share},
                 nodes_to_exclude=list(state.depthwise) if variant.endswith(FLOAT) else [],
             )  # fmt: skip
         strip(path)

@@ -4,8 +4,8 @@
 
 DIR is what ``tenfold compress demo`` saved; without it a plan is made here and fine-tuned
 briefly. Scales, biases and the graph itself take a tenth of so small a file, so the budget is a
-little under a fifth for the file to be a twentieth. Ranges and variants are chosen on training images; the 10,000 test images are
-looked at to report only. Writes ``results/int8.json``.
+little under a fifth for the file to be a twentieth. Ranges and variants are chosen on training
+images; the 10,000 test images are looked at to report only. Writes ``results/int8.json``.
 """
 
 from __future__ import annotations

@@ -26,11 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cifar
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+import cifar
 import tenfold
 from tenfold.report import make_report
 from tenfold.saving import read_plan, write_plan
@@ -226,7 +225,9 @@ def write_results(test: list[Any]) -> None:
     done = sorted((RESULTS / "recover.work").glob("*/*/row.json"))
     rows = [json.loads(path.read_text()) for path in done]
     found = {
-        "summary": summarise(rows), "runs": rows, "cut_short": cut_short(test),
+        "summary": summarise(rows),
+        "runs": rows,
+        "cut_short": cut_short(test),
         "torch": torch.__version__,
     }
     (RESULTS / "recover.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -12,15 +12,19 @@ from torch import Tensor, nn
 
 from tenfold.budget import BudgetSpec, parse_budget, resolve_budget
 from tenfold.curves import Curve, cheapest_curves, plain_damage, trace_curves
+from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng
+from tenfold.processes import once
 from tenfold.progress import Clock, Progress, silent
 from tenfold.rebuild import planned, rebuild
 from tenfold.report import Report, make_report
 from tenfold.search import check_reachable, search
-from tenfold.sense import Sensed, measure_damages, sense
+from tenfold.sense import Sensed, measure_damages, sense, synthetic_inputs
 from tenfold.survey import survey
-from tenfold.tune import TuneSettings, tune
+from tenfold.tune import GENTLE, Blends, TuneSettings, tune
 from tenfold.values import Plan
+
+SYNTHETIC = 256  # inputs to fine-tune on where there are no data
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,10 @@ def choose(
         limits = resolve_budget(budget, found.totals)
         check_reachable(cheapest_curves(found, formats, round_to), found, limits)
         clock.lap("survey")
-        sensed = sense(
+        sensed = once(lambda: sense(
             model, found, example, metric=metric, calibration=calibration, seed=seed,
             progress=progress,
-        )  # fmt: skip
+        ))  # fmt: skip
         clock.lap("sense")
         curves = trace_curves(
             model, found, sensed.metrics, formats=formats, round_to=round_to, progress=progress
@@ -106,7 +110,9 @@ def choose(
             "exclude": list(exclude), "round_to": round_to, "seed": seed,
             "metric": sensed.origin, "example": shape_of(example),
         }  # fmt: skip
-        chosen = search(found, curves, damages, limits, method=method, seed=seed, settings=settings)
+        chosen = once(lambda: search(
+            found, curves, damages, limits, method=method, seed=seed, settings=settings
+        ))  # fmt: skip
     return replace(chosen, seconds={**clock.laps, **chosen.seconds}), sensed
 
 
@@ -155,9 +161,9 @@ def sense_again(
     example = torch.zeros(shown["shape"], dtype=getattr(torch, shown["dtype"]))
     sites = tuple(c.site for c in plan.choices)
     found = survey(model, example.to(next(model.parameters()).device), include=sites)
-    return sense(
+    return once(lambda: sense(
         model, found, example, calibration=calibration, seed=seed, progress=progress
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def compress(
@@ -165,11 +171,12 @@ def compress(
     example: Any,
     budget: BudgetSpec,
     *,
-    data: Iterable[Any] | None = None,
+    data: Iterable[Any] | str | None = None,
     epochs: int | None = None,
     tuning: TuneSettings | None = None,
     loss: Callable[[Any, Any], Tensor] | None = None,
     validation: Iterable[Any] | None = None,
+    quality: Callable[[Any, Any], Tensor | float] | None = None,
     checkpoint: str | Path | None = None,
     formats: Sequence[str] | None = None,
     include: Sequence[str] = (),
@@ -186,11 +193,14 @@ def compress(
     The search arguments are those of ``plan``.
 
     Args:
-        data: batches ``(inputs, labels)`` or inputs alone, iterable once an epoch. None leaves
+        data: batches ``(inputs, labels)``, inputs alone or mappings, iterable once an epoch; or
+            few inputs (100 are enough) in one tensor, or ``"synthetic"`` for inputs made from
+            the BatchNorm statistics: from those only the original teaches, gently. None leaves
             the factors as the decomposition gave them.
         epochs, tuning: how to fine-tune; ``epochs`` overrides ``tuning.epochs``.
         loss: ``loss(output, batch)``; cross-entropy where batches have labels.
         validation: batches on which the best epoch is chosen.
+        quality: ``quality(output, batch)``, higher is better, to choose it by.
         checkpoint: a directory to resume the fine-tuning from, and to write its state to.
 
     Raises:
@@ -206,12 +216,25 @@ def compress(
         built = rebuild(model, chosen, sensed.metrics, progress)
     history: tuple[dict[str, Any], ...] = ()
     if data is not None:
-        settings = tuning or TuneSettings(seed=seed)
+        few = isinstance(data, (str, Tensor))
+        settings = tuning or replace(GENTLE if few else TuneSettings(), seed=seed)
         settings = settings if epochs is None else replace(settings, epochs=epochs)
+        batches = batches_of(data, model, example, seed, progress)
         tuned = tune(
-            built, model, data, settings=settings, loss=loss, validation=validation,
-            checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,
+            built, model, batches, settings=settings, loss=loss, validation=validation,
+            quality=quality, checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,
         )  # fmt: skip
         built, history = tuned.model, tuple(tuned.history)
         chosen = replace(chosen, settings={**chosen.settings, "tuning": asdict(settings)})
     return Result(built, chosen, make_report(model, built, example, chosen, history))
+
+
+def batches_of(
+    data: Iterable[Any] | str, model: nn.Module, example: Any, seed: int, progress: Progress
+) -> Iterable[Any]:
+    """Batches as they are given, or blends of few inputs, real or synthetic."""
+    if isinstance(data, str):
+        if data != "synthetic":
+            raise bad_value("Data must be batches or 'synthetic'", repr(data), "use one of them")
+        data = once(lambda: synthetic_inputs(model, example, SYNTHETIC, seed, progress))
+    return Blends(data) if isinstance(data, Tensor) else data

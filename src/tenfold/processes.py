@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 import torch.distributed as dist
 
-from tenfold.errors import MissingExtra
+from tenfold.errors import MissingExtra, bad_value
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -33,11 +34,26 @@ class World:
 
 
 def world() -> World:
-    """The launched world, its process group opened on first use. Raises MissingExtra."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
+    """The launched world, its process group opened on first use.
+
+    Raises MissingExtra without Accelerate, InputError when it does not see all processes.
+    """
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched == 1 or "RANK" not in os.environ:
         return World()
-    state = accelerate().PartialState()
+    state = accelerate().PartialState(cpu=on_cpu())
+    if state.num_processes != launched:
+        raise bad_value(
+            "Launched processes must form one group", f"{state.num_processes} of {launched}",
+            "start them with accelerate launch or torchrun",
+        )  # fmt: skip
     return World(state.process_index, state.num_processes)
+
+
+def on_cpu() -> bool:
+    """Whether the processes compute without an accelerator: none there, or told so."""
+    told = os.environ.get("ACCELERATE_USE_CPU", "false").lower() in ("true", "1", "yes")
+    return told or not torch.accelerator.is_available()
 
 
 def accelerate() -> Any:

@@ -28,6 +28,9 @@ class Recipe:
     validation: str | None = None
     epochs: int | None = None
     rate: float | None = None
+    loss: str | None = None
+    quality: str | None = None
+    class_mode: str | None = None
     formats: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

@@ -27,6 +27,11 @@ Budget = Annotated[
     typer.Option(help="What may be kept at most: params=0.2 (a share), params=54k, macs=0.5, "
                  "bytes=1MB; several joined by commas."),
 ]  # fmt: skip
+Quality = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="A measure of your own, file.py:function of (output, batch), higher is "
+                 "better; accuracy by default."),
+]  # fmt: skip
 Formats = Annotated[
     Optional[str], typer.Option(help="Allowed formats, joined by commas; all by default.")  # noqa: UP045
 ]

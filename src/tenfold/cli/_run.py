@@ -33,6 +33,7 @@ def running(recipe: Recipe) -> Iterator[None]:
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use, a fair part of them where several were launched here."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    found = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return max(1, found // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from tenfold.processes import World, accelerate, world
+from tenfold.processes import World, accelerate, on_cpu, world
 from tenfold.tune.batches import part_of
 
 
@@ -70,7 +70,7 @@ class Launched(Alone):
 
     def __init__(self) -> None:
         self.here = world()
-        self._accelerator = accelerate().Accelerator(mixed_precision="no")
+        self._accelerator = accelerate().Accelerator(mixed_precision="no", cpu=on_cpu())
 
     def device(self, given: torch.device) -> torch.device:
         return self._accelerator.device

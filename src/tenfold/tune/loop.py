@@ -14,6 +14,7 @@ from torch import nn
 from tenfold.forward import frozen_rng
 from tenfold.progress import Progress, silent
 from tenfold.tune.batches import count_batches
+from tenfold.tune.chains import balance_all
 from tenfold.tune.distill import Loss, Objective
 from tenfold.tune.ema import Ema
 from tenfold.tune.engine import engine
@@ -77,6 +78,8 @@ def tune(
     device = where.device(next(model.parameters()).device)
     student = laid_out(copy.deepcopy(model), device, settings.channels_last)
     original = laid_out(copy.deepcopy(teacher), device, settings.channels_last)
+    if settings.balance:
+        balance_all(student)
     objective = Objective(
         student, original.eval().requires_grad_(False), settings, loss, where.average
     )

@@ -32,6 +32,8 @@ class TuneSettings:
         precision: ``"fp32"``; ``"bf16"`` or ``"fp16"`` (with a scaled loss) for the forward
             passes, weights staying as they are; or ``"auto"``, bf16 where the hardware computes
             in it.
+        balance: whether the factors of a chain are first given weights of one size, which
+            changes nothing that the network computes and lets all of them learn.
         channels_last: whether to compute with the channels innermost, which most hardware likes.
         accumulate: batches an optimiser step; their gradients are averaged.
         ema: decay a step of an average of the weights, which is then judged and kept in place of
@@ -53,6 +55,7 @@ class TuneSettings:
     batchnorm: str = "train"
     reestimate: int = 50
     precision: str = "fp32"
+    balance: bool = True
     channels_last: bool = False
     accumulate: int = 1
     ema: float = 0.0

@@ -178,3 +178,40 @@ def test_bayes_finds_the_rank_under_the_noise():
         noisy = a @ b + 0.3 * torch.randn(40, 90, generator=generator)
         assert evbmf_rank(noisy) == evbmf_rank(noisy.T) == rank
     assert evbmf_rank(torch.randn(40, 90, generator=generator)) == 1
+
+
+@st.composite
+def joint_problems(draw):
+    """Two or three sites under two limits whose costs have nothing to do with each other."""
+    curves = []
+    for index in range(draw(st.integers(2, 3))):
+        for name, rows in (("dense", 1), ("svd", draw(st.integers(2, 5)))):
+            tables = [[10.0] if name == "dense" else draw_costs(draw, rows) for _ in "ab"]
+            errors = [0.0] if name == "dense" else [draw(st.floats(0.01, 1)) for _ in range(rows)]
+            ranks = torch.arange(1, rows + 1).reshape(-1, 1)[:, : 0 if name == "dense" else 1]
+            params, macs = (torch.tensor(t, dtype=torch.float64) for t in tables)
+            costs = {"params": params, "macs": macs, "bytes": params}
+            state = MATRIX if name == "dense" else STATE
+            table = torch.tensor(errors, dtype=torch.float64)
+            curves.append(Curve(site(index), name, ranks, table, costs, 1.0, state))
+    sites = {c.site.name: c.site for c in curves}.values()
+    limits = tuple(
+        Limit(cost, "x", len(sites) * draw(st.floats(5.5, 9.5))) for cost in ("params", "macs")
+    )
+    return make_problem(
+        curves, [c.errors for c in curves], survey_of(sites, 10.0 * len(sites)), limits
+    )
+
+
+def draw_costs(draw, rows):
+    """Costs below the dense layer's 10; the first row is cheap in everything."""
+    return [1.0, *(float(draw(st.integers(1, 9))) for _ in range(rows - 1))]
+
+
+@settings(max_examples=12, deadline=None)
+@given(joint_problems())
+def test_two_limits_at_once_end_at_the_optimum_under_a_true_bound(problem):
+    best = brute_force(problem)
+    found = problem.damage(METHODS["continuous"](problem, 0).selection)
+    assert lower_bound(problem) <= best + 1e-9
+    assert found <= best * (1 + 1e-6) + 1e-9

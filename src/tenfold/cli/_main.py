@@ -10,6 +10,7 @@ from tenfold.cli._terminal import say_error
 from tenfold.cli.compress import compress
 from tenfold.cli.demo import demo
 from tenfold.cli.evaluate import evaluate
+from tenfold.cli.export import export
 from tenfold.cli.inspect import inspect
 from tenfold.cli.plan import plan
 from tenfold.errors import TenfoldError
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (inspect, plan, compress, evaluate, demo):
+for command in (inspect, plan, compress, evaluate, export, demo):
     app.command()(command)
 
 

@@ -79,7 +79,7 @@ def original_of(folder: str, source: str | None, weights: str | None) -> Recipe:
     source = source or saved.get("source")
     if not source:
         raise bad_value(
-            "Evaluating needs the original network", f"no recipe.yaml in {folder}",
+            "A saved model needs its original network", f"no recipe.yaml in {folder}",
             "pass --source, as it was compressed",
         )  # fmt: skip
     return Recipe(source, weights or saved.get("weights"), saved.get("example"))

@@ -1,0 +1,143 @@
+"""``tenfold export``: a saved model as a file that another runtime reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from torch import nn
+
+from tenfold.cli._options import Json, Weights
+from tenfold.cli._terminal import console, drawn_progress, say_json, table
+from tenfold.cli.evaluate import Folder, Source, original_of
+from tenfold.errors import bad_value
+from tenfold.exporting import Exported
+from tenfold.exporting import export as write
+from tenfold.measuring import RUNS
+from tenfold.quantising import Quantised, quantise, quantised_to_json
+from tenfold.saving import load
+from tenfold.sources import Loaded, open_data, open_model
+
+To = Annotated[
+    str,
+    typer.Option(help="safetensors, torch-export, onnx, executorch, openvino or tflite."),
+]
+Out = Annotated[
+    str,
+    typer.Option(help="A new file, ending in .safetensors, .pt2, .onnx, .pte, .xml or .tflite."),
+]
+NoFuse = Annotated[
+    bool, typer.Option("--no-fuse", help="Keep BatchNorm and every layer as they are.")
+]
+
+
+Int8 = Annotated[
+    bool, typer.Option("--int8", help="Quantise weights and activations; onnx and executorch.")
+]
+Data = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="With --int8: training batches to calibrate on, demo or "
+                 "path/to/file.py:function; made from BatchNorm statistics by default."),
+]  # fmt: skip
+Test = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="With --int8: labelled batches to report accuracy on; by default those of "
+                 "--data, of demo the test images."),
+]  # fmt: skip
+
+
+def export(
+    folder: Folder,
+    to: To,
+    out: Out,
+    int8: Int8 = False,
+    data: Data = None,
+    test: Test = None,
+    no_fuse: NoFuse = False,
+    source: Source = None,
+    weights: Weights = None,
+    json: Json = False,
+) -> None:
+    """Write a compressed model for another runtime, and check what that runtime computes.
+
+    The file is read back and held against the model, on the example and on random inputs, before
+    it appears under its name. With [bold]--int8[/] it stands in a table with the float files:
+    size, latency on one thread and, on labelled batches, accuracy; the same as JSON beside it.
+
+    [bold]Examples[/]
+
+      tenfold export small --to onnx --out small.onnx
+
+      tenfold export small --to executorch --out small.pte
+
+      tenfold export small --to onnx --int8 --data demo --out small-int8.onnx
+    """
+    check_flags(int8, no_fuse, {"data": data, "test": test})
+    recipe = original_of(folder, source, weights)
+    loaded = open_model(recipe.source, recipe.weights, recipe.example)
+    model = load(folder, loaded.model)
+    if int8:
+        quantise_and_show(loaded, model, to, out, data, test, json)
+        return
+    done = write(model, loaded.example, out, to=to, fused=not no_fuse)
+    console(json).print(sentence(done))
+    if json:
+        say_json({**asdict(done), "path": str(done.path)})
+
+
+def check_flags(int8: bool, no_fuse: bool, data: Mapping[str, str | None]) -> None:
+    """Flags that would have no effect are a mistake."""
+    for name, value in data.items():
+        if value and not int8:
+            raise bad_value(f"--{name} needs --int8", "no --int8", "pass --int8 too")
+    if int8 and no_fuse:
+        raise bad_value("--int8 quantises a fused model", "--no-fuse", "leave it out")
+
+
+def quantise_and_show(
+    loaded: Loaded, model: nn.Module, to: str, out: str, data: str | None, test: str | None,
+    json: bool,
+) -> None:  # fmt: skip
+    """Quantise, measure, and show the float files and the int8 one in a table."""
+    labelled = test or data
+    with drawn_progress() as progress:
+        done = quantise(
+            model, loaded.example, out, to=to, original=loaded.model, progress=progress,
+            calibration=open_data(data, "train") if data else None,
+            test=open_data(labelled, "test") if labelled else None,
+        )  # fmt: skip
+    show_quantised(console(json), done)
+    if json:
+        say_json({**quantised_to_json(done), "path": str(done.path)})
+
+
+def show_quantised(out: Console, done: Quantised) -> None:
+    """A line a file, then how the ranges were chosen."""
+    first = done.files[0]
+    heads = ["", "#kB", "#smaller", *(f"#ms, batch {size}" for size in first.latency), "#top-1"]
+    rows = [
+        [
+            x.name, f"{x.bytes / 1e3:,.1f}", f"{first.bytes / x.bytes:.2f}x",
+            *(f"{timing.median:.2f}" for timing in x.latency.values()),
+            "" if x.accuracy is None else f"{x.accuracy:.2f} %",
+        ]
+        for x in done.files
+    ]  # fmt: skip
+    out.print(table(f"Files for {done.to}", heads, rows))
+    out.print(
+        f"Wrote {done.path}: ranges by {done.variant} on {done.calibration} inputs; on others its "
+        f"outputs are {100 * done.error:.2f} % off. Interleaved medians of {RUNS} runs, one thread."
+    )
+
+
+def sentence(done: Exported) -> str:
+    """What was written and how it was checked."""
+    batches = " and ".join(map(str, done.batches))
+    batch = "any batch size" if done.dynamic else "this batch size only"
+    return (
+        f"Wrote {done.path} ({done.bytes / 1e3:,.1f} kB) for {done.to}, {batch}; read back and "
+        f"compared at batch {batches}: outputs differ by {done.difference:.1e} of the largest."
+    )

@@ -1,0 +1,119 @@
+"""A file's outputs held against the model's, and the layer to blame where they differ."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.errors import bad_value
+from tenfold.explain import not_exported, told_by
+from tenfold.exporters import Exporter
+from tenfold.exporters._base import Runner
+from tenfold.forward import run
+from tenfold.inputs import batch_of, leaves
+from tenfold.trace import trace
+
+# Of the largest output. Runtimes add up in another order and fuse what they can.
+TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+
+
+def check_same(
+    model: nn.Module, runner: Runner, probes: Sequence[Any], to: str, culprit: Callable[[], str]
+) -> float:
+    """The largest difference over the probes, as a share of the largest output.
+
+    Raises InputError, with what ``culprit`` finds, when outputs differ in number or shape or by
+    more than rounding.
+    """
+    worst = 0.0
+    for probe in probes:
+        wanted = leaves(run(model, probe))
+        try:
+            found = leaves(runner(probe))
+        except Exception as error:  # a runtime refuses with errors of its own
+            raise not_exported(error, f"{to} and run at batch {batch_of(probe)}") from error
+        gap = difference(wanted, found)
+        if not gap <= tolerance(wanted):
+            raise bad_value(
+                f"An export to {to} must compute what the model does",
+                f"outputs off by {gap:.2g} of their size at batch {batch_of(probe)}, "
+                f"{culprit()}", "replace that operation, or export to another format",
+            )  # fmt: skip
+        worst = max(worst, gap)
+    return worst
+
+
+def difference(wanted: Sequence[Tensor], found: Sequence[Tensor]) -> float:
+    """The largest difference as a share of the largest value; infinite for other shapes."""
+    if [x.shape for x in wanted] != [x.shape for x in found]:
+        return float("inf")
+    return max((_gap(x.double(), y.double()) for x, y in zip(wanted, found)), default=0.0)
+
+
+def tolerance(outputs: Sequence[Tensor]) -> float:
+    """What rounding may do, by the coarsest type."""
+    return max((TOLERANCE.get(x.dtype, 0.0) for x in outputs), default=0.0)
+
+
+def blame(exporter: Exporter, model: nn.Module, example: Any, folder: Path) -> str:
+    """An operation that draws at random, or the first layer this exporter gets wrong alone."""
+    drawn = random_operation(model, example)
+    if drawn:
+        return f"because {drawn} draws at random"
+    for number, (name, layer, inputs) in enumerate(calls_of(model, example)):
+        file = folder / f"layer{number}" / f"layer{exporter.suffix}"
+        file.parent.mkdir()
+        try:
+            exporter.write(layer, inputs, file)
+            found = leaves(exporter.read(file, layer)(inputs))
+        except Exception as error:  # what cannot be checked alone is told, not raised
+            return f"because of {name or 'the model'} ({type(layer).__name__}: {told_by(error)})"
+        wanted = leaves(run(layer, inputs))
+        if not difference(wanted, found) <= tolerance(wanted):
+            return f"because of {name or 'the model'} ({type(layer).__name__})"
+    return "though each layer alone is right, so because of an operation between layers"
+
+
+def random_operation(model: nn.Module, example: Any) -> str | None:
+    """The first operation of the graph whose result is not the same twice."""
+    for node in trace(model, example).graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            return str(node.target)
+    return None
+
+
+def calls_of(model: nn.Module, example: Any) -> Iterator[tuple[str, nn.Module, Any]]:
+    """Every leaf layer with the inputs of its last call, in the order of their first calls."""
+    seen: dict[str, Any] = {}
+
+    def note(name: str) -> Callable[[nn.Module, Any], None]:
+        def hook(layer: nn.Module, inputs: Any) -> None:
+            seen[name] = tuple(x.detach().clone() for x in inputs if isinstance(x, Tensor))
+
+        return hook
+
+    named = [(name, layer) for name, layer in model.named_modules() if not any(layer.children())]
+    handles = [layer.register_forward_pre_hook(note(name)) for name, layer in named]
+    try:
+        run(model, example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    layers = dict(named)
+    for name, inputs in seen.items():
+        if inputs:
+            yield name, copy.deepcopy(layers[name]), inputs
+
+
+def _gap(wanted: Tensor, found: Tensor) -> float:
+    """Of one output; not-a-number is right where the model gives it too."""
+    if wanted.numel() == 0:
+        return 0.0
+    both = wanted.isnan() & found.isnan()
+    gap = (wanted - found).abs().masked_fill(both | (wanted == found), 0).max()
+    return float(gap / wanted.nan_to_num(0, 0, 0).abs().max().clamp_min(1e-6))

@@ -1,0 +1,58 @@
+"""``.pte``: ExecuTorch with the XNNPACK delegate, for phones and boards; run in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from tenfold.explain import not_exported
+from tenfold.exporters._base import EXPORTERS, Exporter, Runner
+from tenfold.inputs import values
+from tenfold.quiet import quiet
+from tenfold.trace import trace
+
+
+class ExecuTorch(Exporter):
+    """Memory is planned ahead for the example's very shape."""
+
+    name = "executorch"
+    suffix = ".pte"
+    dynamic = False
+    packages = ("executorch",)
+    extra = "executorch"
+
+    def write(self, model: nn.Module, example: Any, path: Path) -> None:
+        lower(trace(model, example), path)
+
+    def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        with quiet():
+            from executorch.runtime import Runtime
+
+            method = Runtime.get().load_program(str(path)).load_method("forward")
+
+        def runner(example: Any) -> list[Tensor]:
+            inputs = [x.detach().contiguous() for x in values(example)]
+            return [y.clone() for y in method.execute(inputs)]  # the next run reuses its memory
+
+        return runner
+
+
+def lower(program: Any, path: Path) -> None:
+    """A traced program as a ``.pte`` file, all that XNNPACK can do delegated to it."""
+    try:
+        with quiet():
+            from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
+                XnnpackPartitioner,
+            )
+            from executorch.exir import to_edge_transform_and_lower
+
+            edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            made = edge.to_executorch().buffer
+    except Exception as error:  # lowering has errors of several libraries
+        raise not_exported(error, "ExecuTorch") from error
+    path.write_bytes(made)
+
+
+EXPORTERS.add("executorch", ExecuTorch())

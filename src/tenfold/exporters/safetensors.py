@@ -1,0 +1,38 @@
+"""Weights alone, with the names and shapes of the compressed model; ``tenfold.load`` or
+``safetensors.torch.load_model`` reads them back into that structure."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from tenfold.errors import bad_value
+from tenfold.exporters._base import EXPORTERS, Exporter, Runner
+from tenfold.forward import run
+
+
+class Safetensors(Exporter):
+    """Never fused: the names must be those of the structure that is built anew."""
+
+    name = "safetensors"
+    suffix = ".safetensors"
+    fuses = False
+
+    def write(self, model: nn.Module, example: Any, path: Path) -> None:
+        save_model(model, str(path))
+
+    def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        if structure is None:
+            raise bad_value(
+                "Weights alone need a structure to run in", "none", "pass structure=model"
+            )
+        model = copy.deepcopy(structure)
+        load_model(model, str(path), strict=True)
+        return lambda example: run(model, example)
+
+
+EXPORTERS.add("safetensors", Safetensors())

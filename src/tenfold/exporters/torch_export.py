@@ -1,0 +1,39 @@
+"""``.pt2``: the graph of torch.export, which AOTInductor and torch.export.load take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tenfold.exporters._base import EXPORTERS, Exporter, Runner
+from tenfold.forward import call
+from tenfold.quiet import quiet
+from tenfold.trace import takes_batches, trace
+
+
+class TorchExport(Exporter):
+    """The traced program as torch saves it."""
+
+    name = "torch-export"
+    suffix = ".pt2"
+
+    def write(self, model: nn.Module, example: Any, path: Path) -> None:
+        program = trace(model, example, dynamic=takes_batches(model, example))
+        with quiet():
+            torch.export.save(program, str(path))
+
+    def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        with quiet():
+            model = torch.export.load(str(path)).module()
+
+        def runner(example: Any) -> Any:
+            with torch.no_grad():
+                return call(model, example)
+
+        return runner
+
+
+EXPORTERS.add("torch-export", TorchExport())

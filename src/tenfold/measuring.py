@@ -1,0 +1,77 @@
+"""Files side by side: bytes, interleaved latency and, on labelled batches, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tenfold.bench.latency import Timing, interleave
+from tenfold.exporters import EXPORTERS
+from tenfold.exporters._base import Runner
+from tenfold.inputs import batch_of, cut, resize
+from tenfold.progress import Progress, silent
+from tenfold.tune.batches import logits_of, read_batch
+
+RUNS, WARMUP = 60, 10
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One file: its bytes, timings by batch size, and top-1 in per cent if there are labels."""
+
+    name: str
+    bytes: int
+    latency: Mapping[int, Timing]
+    accuracy: float | None
+
+
+def measure_files(
+    to: str, files: Mapping[str, Path], example: Any, test: Iterable[Any] | None,
+    batches: Sequence[int], progress: Progress = silent,
+) -> tuple[Measured, ...]:  # fmt: skip
+    """Every file on the same inputs, run by run in turn, in its runtime on one thread."""
+    runners = {name: EXPORTERS[to].read(file) for name, file in files.items()}
+    timings = {size: time_runners(runners, resize(example, size)) for size in batches}
+    scores: dict[str, float | None] = dict.fromkeys(runners)
+    for done, name in enumerate(runners if test is not None else ()):
+        scores[name] = score(runners[name], test or (), batch_of(example), len(batches) > 1)
+        progress("testing", done + 1, len(runners))
+    return tuple(
+        Measured(
+            name, file.stat().st_size, {size: timings[size][name] for size in batches},
+            scores[name],
+        )
+        for name, file in files.items()
+    )  # fmt: skip
+
+
+def time_runners(runners: Mapping[str, Runner], inputs: Any) -> dict[str, Timing]:
+    """Milliseconds a run of each."""
+    calls = {name: (lambda run=run: run(inputs)) for name, run in runners.items()}
+    return interleave(calls, RUNS, WARMUP)
+
+
+def score(runner: Runner, test: Iterable[Any], batch: int, dynamic: bool) -> float:
+    """Top-1 in per cent over labelled batches, in pieces of ``batch`` where the file wants them."""
+    hits = seen = 0
+    for raw in test:
+        read = read_batch(raw, torch.device("cpu"))
+        size = batch_of(read.inputs) if dynamic else batch
+        found = logits_by_pieces(runner, read.inputs, size).argmax(1)
+        hits += int((found == read.labels).sum())
+        seen += read.labels.numel()
+    return 100 * hits / max(seen, 1)
+
+
+def logits_by_pieces(runner: Runner, inputs: Any, size: int) -> Tensor:
+    """The first output over inputs of any number; the last piece is filled up and cut."""
+    outputs = []
+    for at in range(0, batch_of(inputs), size):
+        piece = cut(inputs, at, at + size)
+        outputs.append(logits_of(runner(resize(piece, size)))[: batch_of(piece)])
+    return torch.cat(outputs)

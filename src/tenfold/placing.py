@@ -1,0 +1,60 @@
+"""Files appear whole or not at all: written beside the target under another name, then renamed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tenfold.errors import InputError, bad_value
+
+
+@contextmanager
+def placing(target: Path) -> Iterator[Path]:
+    """A temporary path of the target's name; all files written in its folder are moved to the
+    target's when the block ends, none when it raises.
+
+    Raises InputError when one of them exists there already, or the folder cannot be written.
+    """
+    if target.exists():
+        raise bad_value("The output must not exist yet", target, "choose another name")
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".tenfold.", dir=nearest(target.parent)))
+    except OSError as error:
+        raise unwritable(target, error) from error
+    try:
+        yield folder / target.name
+        move(sorted(folder.iterdir(), key=lambda file: file.name == target.name), target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def move(files: list[Path], target: Path) -> None:
+    """Each file into the target's folder, the target itself last; all of them or none."""
+    moved: list[Path] = []
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            place = target.with_name(file.name)
+            if place.exists():
+                raise bad_value("The output must not exist yet", place, "choose another name")
+            file.chmod(0o644)
+            moved.append(file.rename(place))
+    except (OSError, InputError) as error:
+        for place in moved:
+            place.unlink(missing_ok=True)
+        raise unwritable(target, error) if isinstance(error, OSError) else error from error
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the closest one above it that exists."""
+    return folder if folder.exists() else nearest(folder.parent)
+
+
+def unwritable(target: Path, error: Exception) -> InputError:
+    """The error of a place that cannot be written."""
+    return bad_value(
+        "The output must be writable", f"{error}", f"choose another place than {target}"
+    )

@@ -1,0 +1,141 @@
+"""int8 files: close to the float model, chosen on inputs kept apart, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import tenfold
+from tenfold.calibrating import calibration_inputs, in_batches, joined
+from tenfold.errors import InputError
+from tenfold.exporters import EXPORTERS
+from tenfold.inputs import resize
+from tenfold.measuring import logits_by_pieces, score
+from tenfold.quantising import check_close
+from tests.networks import example, tiny_resnet
+
+needs_onnx = pytest.mark.skipif(
+    bool(EXPORTERS["onnx"].unavailable()), reason=str(EXPORTERS["onnx"].unavailable())
+)
+
+
+def batches(count=6):
+    torch.manual_seed(3)
+    return [(torch.randn(16, 3, 12, 12), torch.randint(0, 5, (16,))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A compressed network with a depthwise middle."""
+    built = tenfold.compress(
+        tiny_resnet(), example(), "params=0.6", formats=("cp",), metric="frobenius"
+    ).model
+    assert any(getattr(layer, "groups", 1) > 1 for layer in built.modules())
+    return built
+
+
+@needs_onnx
+def test_the_closest_variant_is_written_and_measured(small, tmp_path):
+    done = tenfold.quantise(
+        small, example(), tmp_path / "a.onnx", calibration=batches(), test=batches(2),
+        original=tiny_resnet(),
+    )  # fmt: skip
+    assert done.error == min(done.tried.values()) < 0.1
+    assert len(done.tried) == 6
+    assert done.calibration == "calibration"
+    assert [x.name for x in done.files] == ["original", "compressed", "int8"]
+    assert [x.accuracy is None for x in done.files] == [False] * 3
+    assert done.files[2].bytes == (tmp_path / "a.onnx").stat().st_size
+    assert {path.name for path in tmp_path.iterdir()} == {"a.onnx", "a.onnx.json"}
+    told = json.loads((tmp_path / "a.onnx.json").read_text())
+    assert told["error"] == done.error
+    assert told["files"][2]["latency"]["1"]["median"] > 0
+
+    import onnx
+
+    kinds = [node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node]
+    assert "QuantizeLinear" in kinds
+    x = resize(example(), 3)
+    (found,) = EXPORTERS["onnx"].read(done.path)(x)
+    with torch.no_grad():
+        wanted = small(x)
+    assert (found - wanted).norm() < 0.2 * wanted.norm()
+
+
+@needs_onnx
+def test_without_data_the_inputs_are_made(small, tmp_path):
+    done = tenfold.quantise(small, example(), tmp_path / "a.onnx")
+    assert done.calibration == "synthetic"
+    assert done.error < 0.2
+    assert all(x.accuracy is None for x in done.files)
+
+
+def test_executorch_is_quantised_too(tmp_path):
+    if EXPORTERS["executorch"].unavailable():
+        pytest.skip(EXPORTERS["executorch"].unavailable())
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(800, 5)).eval()
+    done = tenfold.quantise(
+        model, example(), tmp_path / "a.pte", to="executorch", calibration=batches(2)
+    )
+    assert done.error < 0.1
+    assert done.files[1].bytes < done.files[0].bytes / 2
+
+
+def test_judged_inputs_are_not_those_the_ranges_come_from(small):
+    data = batches()
+    ranges, judged, origin = calibration_inputs(small, example(), data)
+    assert origin == "calibration"
+    assert torch.equal(torch.cat([ranges, judged]), torch.cat([x for x, _ in data]))
+    assert len(ranges) == len(judged)
+
+
+def test_calibration_batches_have_one_size():
+    x = torch.arange(10.0)
+    assert [len(part) for part in in_batches(x, 4)] == [4, 4]
+    assert [part.tolist() for part in in_batches(x[:3], 4)] == [[0, 1, 2, 0]]
+
+
+def test_batches_of_several_inputs_are_joined():
+    assert joined([{"a": torch.zeros(2)}, {"a": torch.ones(1)}])["a"].tolist() == [0, 0, 1]
+    assert [len(x) for x in joined([(torch.zeros(2), torch.zeros(2))] * 2)] == [4, 4]
+
+
+def test_pieces_of_one_size_give_the_same_as_the_whole():
+    model = tiny_resnet()
+    x = torch.randn(7, 3, 12, 12)
+    with torch.no_grad():
+        seen = []
+        found = logits_by_pieces(lambda part: [seen.append(len(part)), model(part)][1:], x, 3)
+        wanted = model(x)
+        right = wanted.argmax(1)
+        right[0] = (right[0] + 1) % 5
+        assert score(model, [(x, right)], 2, dynamic=False) == pytest.approx(600 / 7)
+    assert seen == [3, 3, 3]
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [(None, "no BatchNorm"), ([], "must hold a batch"), ([torch.zeros(1, 3, 8, 8)], "two inputs")],
+)
+def test_nothing_to_calibrate_on_is_one_sentence(data, told, tmp_path):
+    if EXPORTERS["onnx"].unavailable():
+        pytest.skip(EXPORTERS["onnx"].unavailable())
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    with pytest.raises(InputError, match=told) as error:
+        tenfold.quantise(model, torch.zeros(1, 3, 8, 8), tmp_path / "a.onnx", calibration=data)
+    assert len(str(error.value).splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_kinds_and_useless_files_are_refused(small, tmp_path):
+    with pytest.raises(InputError, match="choose from executorch, onnx"):
+        tenfold.quantise(small, example(), tmp_path / "a.xml", to="openvino")
+    with pytest.raises(InputError, match="outputs off by 130%"):
+        check_close(1.3, "onnx")
+    with pytest.raises(InputError, match="nan"):
+        check_close(float("nan"), "onnx")

@@ -1,5 +1,10 @@
 """Honest latency: interleaved runs, threads pinned and stated, medians with their spread."""
 
+from tenfold.bench.compare import Cell, Measured, compare, engines_at_hand
 from tenfold.bench.latency import Latency, Timing, compare_latency
+from tenfold.bench.layers import LayerTime, time_layers
 
-__all__ = ["Latency", "Timing", "compare_latency"]
+__all__ = [
+    "Cell", "Latency", "LayerTime", "Measured", "Timing", "compare", "compare_latency",
+    "engines_at_hand", "time_layers",
+]  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import typer
 
 from tenfold.cli._terminal import say_error
+from tenfold.cli.bench import bench
 from tenfold.cli.compress import compress
 from tenfold.cli.demo import demo
 from tenfold.cli.evaluate import evaluate
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (inspect, plan, compress, evaluate, demo):
+for command in (inspect, plan, compress, evaluate, bench, demo):
     app.command()(command)
 
 

@@ -13,6 +13,7 @@ from tenfold.cli.demo import demo
 from tenfold.cli.evaluate import evaluate
 from tenfold.cli.inspect import inspect
 from tenfold.cli.plan import plan
+from tenfold.cli.table import table
 from tenfold.errors import TenfoldError
 
 CODES = """Exit codes: 0 done, 2 bad input, 3 budget that cannot be met, 4 plan that does not fit,
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (inspect, plan, compress, evaluate, bench, demo):
+for command in (inspect, plan, compress, evaluate, bench, table, demo):
     app.command()(command)
 
 

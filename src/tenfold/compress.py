@@ -143,7 +143,7 @@ def whole_clock(
         built = fill_noise(build_structure(model, plan))
         run = engine.prepare(built, example, target.threads)
         timed = timed_pair(original, run, target.engine, target.threads)
-        return timed.ratio * whole if target.share else timed.after.low
+        return timed.ratio * whole if target.share else timed.after.busy
 
     return clock
 

@@ -46,8 +46,12 @@ class Cell:
     models: Mapping[str, Measured]
 
     def ratio(self, before: str = "before", after: str = "after") -> float:
-        """How many times faster ``after`` is than ``before``."""
+        """How many times faster ``after`` is than ``before``, by the medians."""
         return self.models[before].timing.median / self.models[after].timing.median
+
+    def busy_ratio(self, before: str = "before", after: str = "after") -> float:
+        """The same by the time that the process was at work."""
+        return self.models[before].timing.busy / self.models[after].timing.busy
 
 
 def compare(

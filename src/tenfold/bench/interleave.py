@@ -13,11 +13,16 @@ LEAST_RUNS = 9  # whatever the time they take
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds a forward pass: median, and the 10th and 90th percentile."""
+    """Milliseconds a forward pass: median, and the 10th and 90th percentile.
+
+    ``busy`` is the lower quartile of the time that the process was at work, at most the run's
+    own: a machine with other things to do lengthens it far less, so ratios are taken from it.
+    """
 
     median: float
     low: float
     high: float
+    busy: float
 
 
 def interleave(
@@ -25,27 +30,25 @@ def interleave(
 ) -> dict[str, Timing]:
     """Time the calls in turn, ``runs`` times each after ``warmup`` rounds; fewer times, but at
     least a few, once ``seconds`` have passed."""
-    return {k: summarise(times) for k, times in take_turns(calls, runs, warmup, seconds).items()}
-
-
-def take_turns(
-    calls: Mapping[str, Callable[[], Any]], runs: int, warmup: int, seconds: float = float("inf")
-) -> dict[str, list[float]]:
-    """The milliseconds of every run."""
-    seen: dict[str, list[float]] = {name: [] for name in calls}
+    wall: dict[str, list[float]] = {name: [] for name in calls}
+    busy: dict[str, list[float]] = {name: [] for name in calls}
     until = time.perf_counter() + seconds
     for turn in range(runs + warmup):
         for name, run in calls.items():
-            start = time.perf_counter()
+            start, work = time.perf_counter(), time.process_time()
             run()
+            worked, took = time.process_time() - work, time.perf_counter() - start
             if turn >= warmup:
-                seen[name].append(1e3 * (time.perf_counter() - start))
+                wall[name].append(1e3 * took)
+                busy[name].append(1e3 * min(took, worked))
         if turn - warmup + 1 >= LEAST_RUNS and time.perf_counter() > until:
             break
-    return seen
+    return {name: summarise(wall[name], busy[name]) for name in calls}
 
 
-def summarise(times: Sequence[float]) -> Timing:
+def summarise(wall: Sequence[float], busy: Sequence[float]) -> Timing:
     """Median and spread of a series."""
-    tenths = quantiles(times, n=10) if len(times) > 1 else [times[0]] * 9
-    return Timing(median(times), tenths[0], tenths[-1])
+    if len(wall) < 2:
+        return Timing(wall[0], wall[0], wall[0], busy[0])
+    tenths = quantiles(wall, n=10)
+    return Timing(median(wall), tenths[0], tenths[-1], quantiles(busy, n=4)[0])

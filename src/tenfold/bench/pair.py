@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.bench.interleave import Timing, summarise, take_turns
+from tenfold.bench.interleave import Timing, interleave
 from tenfold.engines import check_available
 from tenfold.threads import torch_threads
 
@@ -17,9 +17,7 @@ RUNS, WARMUP, SECONDS = 100, 5, 15.0
 
 @dataclass(frozen=True)
 class Timed:
-    """Before and after, and the ratio after / before of their lower deciles: runs above those
-    are mostly those that other work on the machine got between, which hits the longer one more
-    often. On a quiet machine the medians have the same ratio."""
+    """Before and after; ``ratio`` is after / before of the time the process was at work."""
 
     engine: str
     threads: int
@@ -45,6 +43,6 @@ def timed_pair(
 ) -> Timed:
     """The same for two calls."""
     with torch_threads(threads):
-        seen = take_turns({"before": before, "after": after}, RUNS, WARMUP, SECONDS)
-    first, second = summarise(seen["before"]), summarise(seen["after"])
-    return Timed(engine, threads, first, second, second.low / first.low)
+        found = interleave({"before": before, "after": after}, RUNS, WARMUP, SECONDS)
+    first, second = found["before"], found["after"]
+    return Timed(engine, threads, first, second, second.busy / first.busy)

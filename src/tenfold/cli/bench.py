@@ -115,21 +115,33 @@ def read_batches(text: str) -> tuple[int, ...]:
 
 def show_cells(out: Console, cells: Sequence[Cell], runs: int) -> None:
     """A row an engine, batch size and model."""
-    rows = [
-        [
-            cell.label if name == first else "", name, str(cell.batch),
-            f"{found.timing.median:.3f}", f"{found.timing.low:.3f}-{found.timing.high:.3f}",
-            f"{cell.ratio(first, name):.2f}x", megabytes(found.bytes), megabytes(found.memory),
-        ]
-        for cell in cells
-        for first in [next(iter(cell.models))]
-        for name, found in cell.models.items()
-    ]  # fmt: skip
-    heads = ["engine", "model", "#batch", "#ms", "#10-90 %", "#faster", "#file", "#memory"]
+    rows = []
+    for cell in cells:
+        first = next(iter(cell.models))
+        for name, found in cell.models.items():
+            time = found.timing
+            rows.append([
+                cell.label if name == first else "", name, str(cell.batch), f"{time.median:.3f}",
+                f"{time.low:.3f}-{time.high:.3f}", f"{cell.ratio(first, name):.2f}x",
+                f"{cell.busy_ratio(first, name):.2f}x", megabytes(found.bytes),
+                megabytes(found.memory),
+            ])  # fmt: skip
+    heads = [
+        "engine",
+        "model",
+        "#batch",
+        "#ms",
+        "#10-90 %",
+        "#faster",
+        "#at work",
+        "#file",
+        "#peak",
+    ]
     out.print(table("Latency", heads, rows))
     out.print(
         f"{cells[0].threads} thread(s), median and spread of at most {runs} interleaved runs; "
-        "memory is what the process grows by at its highest while it loads and runs the model."
+        "'at work' compares the time the process had a processor, which other programs disturb "
+        "less; peak is what it grows by at its highest while it loads and runs the model."
     )
 
 

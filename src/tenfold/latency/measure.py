@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tenfold.bench.interleave import summarise, take_turns
+from tenfold.bench.interleave import interleave
 from tenfold.engines import Engine
 from tenfold.latency.unit import Unit
 from tenfold.progress import Progress, silent
@@ -20,7 +20,7 @@ def measure_ratios(
 ) -> Iterator[Mapping[str, float]]:
     """Group by group, each unit's time as a share of its dense layer's in the same run.
 
-    Shares outlive a machine that is slower today; a low decile outlives a busy neighbour."""
+    Shares outlive a machine that is slower today."""
     places: dict[str, list[Unit]] = {}
     for unit in units:
         places.setdefault(unit.place, []).append(unit)
@@ -39,7 +39,7 @@ def time_units(engine: Engine, threads: int, units: Sequence[Unit]) -> dict[str,
     """Milliseconds of each unit in one interleaved run."""
     with torch_threads(threads):
         calls = {u.key: engine.prepare(u.module(), u.example(), threads) for u in units}
-        return {key: low(x) for key, x in take_turns(calls, RUNS, WARMUP, SECONDS).items()}
+        return {key: x.busy for key, x in interleave(calls, RUNS, WARMUP, SECONDS).items()}
 
 
 def time_whole(
@@ -48,11 +48,6 @@ def time_whole(
     """Milliseconds of the whole network and of its dense layers, in one interleaved run."""
     with torch_threads(threads):
         calls = {u.key: engine.prepare(u.module(), u.example(), threads) for u in units}
-        seen = take_turns({"": whole, **calls}, RUNS, WARMUP, 10 * SECONDS)
-    times = {key: low(x) for key, x in seen.items()}
+        found = interleave({"": whole, **calls}, RUNS, WARMUP, 10 * SECONDS)
+    times = {key: x.busy for key, x in found.items()}
     return times.pop(""), times
-
-
-def low(times: Sequence[float]) -> float:
-    """The lower decile: what is above it is mostly other work on the machine."""
-    return summarise(times).low

@@ -34,7 +34,8 @@ class Recipe:
     formats: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    round_to: int = 1
+    round_to: int | None = None
+    latency_table: str | None = None
     method: str = "continuous"
     seed: int = 0
     threads: int | None = None

@@ -16,7 +16,8 @@ def plan_arguments(recipe: Recipe) -> dict[str, Any]:
     """The recipe's part of the arguments of ``tenfold.plan``."""
     return {
         "formats": recipe.formats or None, "include": recipe.include, "exclude": recipe.exclude,
-        "round_to": recipe.round_to, "method": recipe.method, "seed": recipe.seed,
+        "round_to": recipe.round_to, "latency_table": recipe.latency_table,
+        "method": recipe.method, "seed": recipe.seed,
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Every search method at 2x to 5x fewer parameters: no data, no fine-tuning.
 
-    TENFOLD_DATA=folder python benchmarks/data_free.py [--network resnet20|demo]
+    TENFOLD_DATA=folder python benchmarks/data_free.py [--network resnet20|demo|compact]
 
 All methods share one set of curves and damages, so only the search differs; the row
 ``frobenius`` is the continuous search without sensing. Settings were chosen on 2,500 training
@@ -28,10 +28,10 @@ from tenfold.search import METHODS, search
 from tenfold.sense import measure_damages, sense
 from tenfold.survey import survey
 from tenfold.tune.score import accuracy
-from tenfold.values import Survey
+from tenfold.values import Plan, Survey
 
 RESULTS = Path(__file__).parent / "results"
-TIMES = (2, 3, 4, 5)
+TIMES = {"resnet20": (2, 3, 4, 5), "demo": (2, 3, 4, 5), "compact": (1.3, 1.5, 2)}
 
 
 def network(name: str) -> tuple[nn.Module, Any, list[Any]]:
@@ -42,18 +42,21 @@ def network(name: str) -> tuple[nn.Module, Any, list[Any]]:
 
         return load_network(), example(), held_batches()
     import cifar
+    from compact import load_compact
 
     data = cifar.read_cifar()
-    return cifar.resnet20(), cifar.example(), cifar.batches(data["test_x"], data["test_y"])
+    model = load_compact() if name == "compact" else cifar.resnet20()
+    return model, cifar.example(), cifar.batches(data["test_x"], data["test_y"])
 
 
 def rows(
     model: nn.Module, found: Survey, batches: Sequence[Any], base: float, method: str,
     curves: Sequence[Curve], damages: Sequence[Tensor], metrics: Mapping[str, Metric],
+    budgets: Sequence[float],
 ) -> dict[str, Any]:  # fmt: skip
     """Points lost, gap and seconds of one method at every budget."""
     lost: dict[str, Any] = {}
-    for times in TIMES:
+    for times in budgets:
         limits = resolve_budget({"params": 1 / times}, found.totals)
         began = time.perf_counter()
         plan = search(found, curves, damages, limits, method=method)
@@ -62,26 +65,36 @@ def rows(
         kept = sum(p.numel() for p in built.parameters())
         lost[f"{times}x"] = {
             "lost": round(base - accuracy(built, batches), 2), "params": kept,
-            "gap": plan.gap, "search_seconds": round(seconds, 2),
+            "gap": plan.gap, "search_seconds": round(seconds, 2), "layers": spread(plan),
         }  # fmt: skip
     return lost
+
+
+def spread(plan: Plan) -> int:
+    """How many layers carry 90 % of the parameters that the plan cuts."""
+    cuts = sorted((c.before["params"] - c.costs["params"] for c in plan.choices), reverse=True)
+    carried = [sum(cuts[: k + 1]) for k in range(len(cuts))]
+    return 1 + sum(c < 0.9 * carried[-1] for c in carried)
 
 
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=("resnet20", "demo"), default="resnet20")
+    parser.add_argument("--network", choices=tuple(TIMES), default="resnet20")
     name = parser.parse_args().network
     torch.manual_seed(0)
     model, example, batches = network(name)
     base = accuracy(model, batches)
     found = survey(model, example)
     table: dict[str, Any] = {}
+    budgets = TIMES[name]
     seconds: dict[str, float] = {}
 
     plain = trace_curves(model, found)
     flat = [plain_damage(curve) for curve in plain]
-    table["frobenius"] = rows(model, found, batches, base, "continuous", plain, flat, {})
+    table["frobenius"] = rows(
+        model, found, batches, base, "continuous", plain, flat, {}, TIMES[name]
+    )
 
     began = time.perf_counter()
     sensed = sense(model, found, example)
@@ -93,7 +106,9 @@ def main() -> None:
     damages = measure_damages(model, curves, sensed.batches[0])
     seconds["measure"] = time.perf_counter() - began
     for method in METHODS:
-        table[method] = rows(model, found, batches, base, method, curves, damages, sensed.metrics)
+        table[method] = rows(
+            model, found, batches, base, method, curves, damages, sensed.metrics, budgets
+        )
     print(f"{name}: {base:.2f} % on {sum(len(y) for _, y in batches)} test images; points lost at")
     for method, entry in table.items():
         print(f"{method:12}", *(f"{at} {x['lost']:6.2f}" for at, x in entry.items()), sep="   ")

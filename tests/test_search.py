@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,17 +11,21 @@ from hypothesis import strategies as st
 
 from tenfold.curves import Curve
 from tenfold.errors import BudgetError
+from tenfold.formats import FORMATS
+from tenfold.metric import Metric
 from tenfold.search import METHODS, make_problem, search
 from tenfold.search._bound import lower_bound
 from tenfold.values import Call, Limit, Site, Survey
 
 COSTS = ("params", "macs", "bytes")
 MATRIX = torch.randn(16, 16, generator=torch.Generator().manual_seed(0))
-STATE = SimpleNamespace(spectrum=SimpleNamespace(matrix=MATRIX))  # what the Bayesian rule reads
 
 
 def site(index):
     return Site(f"layer{index}", "linear", 16, 16, calls=(Call(1, (), ()),))
+
+
+STATE = FORMATS["svd"].analyse(site(0), MATRIX, Metric())  # what some methods look into
 
 
 def curve(where, name, costs, errors, energy=1.0):
@@ -31,7 +34,8 @@ def curve(where, name, costs, errors, energy=1.0):
     rows = torch.arange(1, len(costs) + 1).reshape(-1, 1)
     ranks = rows[:, :0] if name == "dense" else rows
     errors = torch.tensor(errors, dtype=torch.float64)
-    return Curve(where, name, ranks, errors, dict.fromkeys(COSTS, table), energy, STATE)
+    state = MATRIX if name == "dense" else STATE
+    return Curve(where, name, ranks, errors, dict.fromkeys(COSTS, table), energy, state)
 
 
 def survey_of(sites, total, fixed=0.0):
@@ -47,7 +51,7 @@ def problems(draw):
         dense = draw(st.integers(20, 100))
         energy = draw(st.floats(0.1, 10))
         curves.append(curve(site(index), "dense", [dense], [0.0], energy))
-        for name in ("svd", "cp")[: draw(st.integers(1, 2))]:
+        for name in ("svd", "svd-in")[: draw(st.integers(1, 2))]:
             size = draw(st.integers(1, 5))
             costs = sorted(
                 draw(st.lists(st.integers(1, dense - 1), min_size=size, max_size=size, unique=True))
@@ -80,7 +84,8 @@ def brute_force(problem):
 @given(problems())
 def test_every_method_stays_inside_the_budget(problem):
     for name in METHODS:
-        assert problem.fits(METHODS[name](problem, 0).selection), name
+        if name != "super-layer":  # slower: in its own file
+            assert problem.fits(METHODS[name](problem, 0).selection), name
 
 
 @settings(max_examples=25, deadline=None)
@@ -119,7 +124,8 @@ def test_two_limits_hold_together():
         tensors = {c: torch.tensor(v, dtype=torch.float64) for c, v in costs.items()}
         rows = torch.arange(1, len(errors) + 1).reshape(-1, 1)
         ranks = rows[:, :0] if name == "dense" else rows
-        return Curve(where, name, ranks, torch.tensor(errors).double(), tensors, 1.0, STATE)
+        state = MATRIX if name == "dense" else STATE
+        return Curve(where, name, ranks, torch.tensor(errors).double(), tensors, 1.0, state)
 
     curves = []
     for index in range(2):
@@ -172,3 +178,40 @@ def test_bayes_finds_the_rank_under_the_noise():
         noisy = a @ b + 0.3 * torch.randn(40, 90, generator=generator)
         assert evbmf_rank(noisy) == evbmf_rank(noisy.T) == rank
     assert evbmf_rank(torch.randn(40, 90, generator=generator)) == 1
+
+
+@st.composite
+def joint_problems(draw):
+    """Two or three sites under two limits whose costs have nothing to do with each other."""
+    curves = []
+    for index in range(draw(st.integers(2, 3))):
+        for name, rows in (("dense", 1), ("svd", draw(st.integers(2, 5)))):
+            tables = [[10.0] if name == "dense" else draw_costs(draw, rows) for _ in "ab"]
+            errors = [0.0] if name == "dense" else [draw(st.floats(0.01, 1)) for _ in range(rows)]
+            ranks = torch.arange(1, rows + 1).reshape(-1, 1)[:, : 0 if name == "dense" else 1]
+            params, macs = (torch.tensor(t, dtype=torch.float64) for t in tables)
+            costs = {"params": params, "macs": macs, "bytes": params}
+            state = MATRIX if name == "dense" else STATE
+            table = torch.tensor(errors, dtype=torch.float64)
+            curves.append(Curve(site(index), name, ranks, table, costs, 1.0, state))
+    sites = {c.site.name: c.site for c in curves}.values()
+    limits = tuple(
+        Limit(cost, "x", len(sites) * draw(st.floats(5.5, 9.5))) for cost in ("params", "macs")
+    )
+    return make_problem(
+        curves, [c.errors for c in curves], survey_of(sites, 10.0 * len(sites)), limits
+    )
+
+
+def draw_costs(draw, rows):
+    """Costs below the dense layer's 10; the first row is cheap in everything."""
+    return [1.0, *(float(draw(st.integers(1, 9))) for _ in range(rows - 1))]
+
+
+@settings(max_examples=12, deadline=None)
+@given(joint_problems())
+def test_two_limits_at_once_end_at_the_optimum_under_a_true_bound(problem):
+    best = brute_force(problem)
+    found = problem.damage(METHODS["continuous"](problem, 0).selection)
+    assert lower_bound(problem) <= best + 1e-9
+    assert found <= best * (1 + 1e-6) + 1e-9

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tenfold.budget import BudgetSpec, parse_budget, resolve_budget
+from tenfold.bench import Timed, time_pair, timed_pair
+from tenfold.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
 from tenfold.curves import Curve, cheapest_curves, plain_damage, trace_curves
+from tenfold.engines import check_available
+from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng
+from tenfold.latency import read_table, settle, start_ruler
+from tenfold.processes import once
 from tenfold.progress import Clock, Progress, silent
-from tenfold.rebuild import planned, rebuild
+from tenfold.rebuild import build_structure, planned, rebuild
 from tenfold.report import Report, make_report
 from tenfold.search import check_reachable, search
-from tenfold.sense import Sensed, measure_damages, sense
+from tenfold.sense import Sensed, measure_damages, sense, synthetic_inputs
 from tenfold.survey import survey
-from tenfold.tune import TuneSettings, tune
+from tenfold.tune import GENTLE, Blends, TuneSettings, tune
 from tenfold.values import Plan
+
+SYNTHETIC = 256  # inputs to fine-tune on where there are no data
+LATENCY_STEP = 8  # of ranks when a latency is limited: kernels like whole vectors
 
 
 @dataclass(frozen=True)
@@ -40,10 +49,11 @@ def plan(
     formats: Sequence[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    round_to: int = 1,
+    round_to: int | None = None,
     method: str = "continuous",
     metric: str = "auto",
     calibration: Iterable[Any] | None = None,
+    latency_table: str | Path | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Plan:
@@ -54,15 +64,17 @@ def plan(
         example: an input the model accepts, of the size it is used with; MACs are those of one
             forward pass of it. A tuple is spread over the arguments, a mapping over keywords.
         budget: what may be kept, such as ``{"params": 0.2}`` or ``"params=54k,macs=0.5"``: at
-            most 1 is a share of the original, anything else a count. All limits hold.
+            most 1 is a share of the original, anything else a count. All limits hold. A latency,
+            ``"latency=0.5"`` or ``"latency=3ms@onnxruntime"``, is measured on that engine.
         formats: names of allowed formats; all by default.
         include, exclude: shell patterns on qualified layer names.
-        round_to: ranks are multiples of this; 8 or 16 suit most kernels.
+        round_to: ranks are multiples of this; 1 by default, 8 when a latency is limited.
         method: the search; ``"continuous"`` by default.
         metric: how errors are weighed: ``"synthetic"`` senses the network on inputs made from its
             BatchNorm statistics, ``"frobenius"`` takes weights as they are, ``"auto"`` is the
             first where it can be.
         calibration: batches of real inputs to sense with instead; labels are not looked at.
+        latency_table: a JSON file measured on another device, which a latency then holds for.
         seed: of everything random; the caller's random state is not touched.
         progress: called as ``progress(stage, done, total)``.
 
@@ -72,42 +84,93 @@ def plan(
     """
     return choose(
         model, example, budget, formats=formats, include=include, exclude=exclude,
-        round_to=round_to, method=method, metric=metric, calibration=calibration, seed=seed,
-        progress=progress,
+        round_to=round_to, method=method, metric=metric, calibration=calibration,
+        latency_table=latency_table, seed=seed, progress=progress,
     )[0]  # fmt: skip
 
 
 def choose(
     model: nn.Module, example: Any, budget: BudgetSpec, *, formats: Sequence[str] | None,
-    include: Sequence[str], exclude: Sequence[str], round_to: int, method: str, metric: str,
-    calibration: Iterable[Any] | None, seed: int, progress: Progress,
+    include: Sequence[str], exclude: Sequence[str], round_to: int | None, method: str, metric: str,
+    calibration: Iterable[Any] | None, latency_table: str | Path | None, seed: int,
+    progress: Progress,
 ) -> tuple[Plan, Sensed]:  # fmt: skip
     """``plan``, with what was sensed on the way."""
-    parse_budget(budget)
+    target = latency_target(parse_budget(budget))
+    step = round_to if round_to is not None else (LATENCY_STEP if target else 1)
+    table = read_table(latency_table) if target and latency_table else None
     clock = Clock()
     with frozen_rng(seed):
         found = survey(model, example, include=tuple(include), exclude=tuple(exclude))
+        ruler = start_ruler(model, example, found, target, table, progress) if target else None
+        found = ruler.extend(found) if ruler else found
         limits = resolve_budget(budget, found.totals)
-        check_reachable(cheapest_curves(found, formats, round_to), found, limits)
+        bare: Sequence[Curve] = cheapest_curves(found, formats, step)
+        check_reachable(ruler.price(bare)[0] if ruler else bare, found, limits)
         clock.lap("survey")
-        sensed = sense(
+        sensed = once(lambda: sense(
             model, found, example, metric=metric, calibration=calibration, seed=seed,
             progress=progress,
-        )  # fmt: skip
+        ))  # fmt: skip
         clock.lap("sense")
         curves = trace_curves(
-            model, found, sensed.metrics, formats=formats, round_to=round_to, progress=progress
+            model, found, sensed.metrics, formats=formats, round_to=step, progress=progress
         )
         clock.lap("curves")
         damages = damages_of(model, curves, sensed, progress)
         clock.lap("measure")
         settings = {
             "formats": list(formats) if formats else None, "include": list(include),
-            "exclude": list(exclude), "round_to": round_to, "seed": seed,
+            "exclude": list(exclude), "round_to": step, "seed": seed,
             "metric": sensed.origin, "example": shape_of(example),
+            **({"latency": asdict(target)} if target else {}),
         }  # fmt: skip
-        chosen = search(found, curves, damages, limits, method=method, seed=seed, settings=settings)
+        find = partial(search, method=method, seed=seed, settings=settings)
+
+        def decide() -> Plan:
+            if ruler is None or target is None:
+                return find(found, curves, damages, limits)
+            timer = None if table else whole_clock(model, example, target, ruler.whole)
+            return settle(ruler, found, curves, damages, limits, find, timer)
+
+        chosen = once(decide)
+        if ruler is not None:
+            clock.lap("latency")
     return replace(chosen, seconds={**clock.laps, **chosen.seconds}), sensed
+
+
+def whole_clock(
+    model: nn.Module, example: Any, target: Target, whole: float
+) -> Callable[[Plan], float]:
+    """Milliseconds of the network that a plan describes, built without its factors."""
+    engine = check_available(target.engine)
+    original = engine.prepare(model, example, target.threads)
+
+    def clock(plan: Plan) -> float:
+        built = fill_noise(build_structure(model, plan))
+        run = engine.prepare(built, example, target.threads)
+        timed = timed_pair(original, run, target.engine, target.threads)
+        return timed.ratio * whole if target.share else timed.after.busy
+
+    return clock
+
+
+@torch.no_grad()
+def fill_noise(model: nn.Module) -> nn.Module:
+    """Noise in place of all-zero weights, which a runtime may optimise away."""
+    for weight in model.parameters():
+        if weight.ndim > 1 and not bool(weight.any()):
+            weight.normal_(0, 0.02)
+    return model
+
+
+def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Timed | None:
+    """Both networks timed once more for the report, where a latency was asked for and the
+    engine is here."""
+    asked = plan.settings.get("latency")
+    if not asked or "reached_ms" not in asked:
+        return None
+    return time_pair(original, built, example, asked["engine"], asked["threads"])
 
 
 def damages_of(
@@ -155,9 +218,9 @@ def sense_again(
     example = torch.zeros(shown["shape"], dtype=getattr(torch, shown["dtype"]))
     sites = tuple(c.site for c in plan.choices)
     found = survey(model, example.to(next(model.parameters()).device), include=sites)
-    return sense(
+    return once(lambda: sense(
         model, found, example, calibration=calibration, seed=seed, progress=progress
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def compress(
@@ -165,19 +228,21 @@ def compress(
     example: Any,
     budget: BudgetSpec,
     *,
-    data: Iterable[Any] | None = None,
+    data: Iterable[Any] | str | None = None,
     epochs: int | None = None,
     tuning: TuneSettings | None = None,
     loss: Callable[[Any, Any], Tensor] | None = None,
     validation: Iterable[Any] | None = None,
+    quality: Callable[[Any, Any], Tensor | float] | None = None,
     checkpoint: str | Path | None = None,
     formats: Sequence[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    round_to: int = 1,
+    round_to: int | None = None,
     method: str = "continuous",
     metric: str = "auto",
     calibration: Iterable[Any] | None = None,
+    latency_table: str | Path | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Result:
@@ -186,11 +251,14 @@ def compress(
     The search arguments are those of ``plan``.
 
     Args:
-        data: batches ``(inputs, labels)`` or inputs alone, iterable once an epoch. None leaves
+        data: batches ``(inputs, labels)``, inputs alone or mappings, iterable once an epoch; or
+            few inputs (100 are enough) in one tensor, or ``"synthetic"`` for inputs made from
+            the BatchNorm statistics: from those only the original teaches, gently. None leaves
             the factors as the decomposition gave them.
         epochs, tuning: how to fine-tune; ``epochs`` overrides ``tuning.epochs``.
         loss: ``loss(output, batch)``; cross-entropy where batches have labels.
         validation: batches on which the best epoch is chosen.
+        quality: ``quality(output, batch)``, higher is better, to choose it by.
         checkpoint: a directory to resume the fine-tuning from, and to write its state to.
 
     Raises:
@@ -199,19 +267,33 @@ def compress(
     """
     chosen, sensed = choose(
         model, example, budget, formats=formats, include=include, exclude=exclude,
-        round_to=round_to, method=method, metric=metric, calibration=calibration, seed=seed,
-        progress=progress,
+        round_to=round_to, method=method, metric=metric, calibration=calibration,
+        latency_table=latency_table, seed=seed, progress=progress,
     )  # fmt: skip
     with frozen_rng(seed):
         built = rebuild(model, chosen, sensed.metrics, progress)
     history: tuple[dict[str, Any], ...] = ()
     if data is not None:
-        settings = tuning or TuneSettings(seed=seed)
+        few = isinstance(data, (str, Tensor))
+        settings = tuning or replace(GENTLE if few else TuneSettings(), seed=seed)
         settings = settings if epochs is None else replace(settings, epochs=epochs)
+        batches = batches_of(data, model, example, seed, progress)
         tuned = tune(
-            built, model, data, settings=settings, loss=loss, validation=validation,
-            checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,
+            built, model, batches, settings=settings, loss=loss, validation=validation,
+            quality=quality, checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,
         )  # fmt: skip
         built, history = tuned.model, tuple(tuned.history)
         chosen = replace(chosen, settings={**chosen.settings, "tuning": asdict(settings)})
-    return Result(built, chosen, make_report(model, built, example, chosen, history))
+    timed = timed_again(model, built, example, chosen)
+    return Result(built, chosen, make_report(model, built, example, chosen, history, timed))
+
+
+def batches_of(
+    data: Iterable[Any] | str, model: nn.Module, example: Any, seed: int, progress: Progress
+) -> Iterable[Any]:
+    """Batches as they are given, or blends of few inputs, real or synthetic."""
+    if isinstance(data, str):
+        if data != "synthetic":
+            raise bad_value("Data must be batches or 'synthetic'", repr(data), "use one of them")
+        data = once(lambda: synthetic_inputs(model, example, SYNTHETIC, seed, progress))
+    return Blends(data) if isinstance(data, Tensor) else data

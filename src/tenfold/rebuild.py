@@ -56,13 +56,7 @@ def _zeros(model: nn.Module, choice: Choice) -> tuple[Tensor, ...]:
     """Kernels of the right shapes, without any decomposition."""
     fmt = FORMATS[choice.format]
     site = describe(model.get_submodule(choice.site), choice.site)
-    pairs = zip(fmt.chain(site, choice.ranks), fmt.ops(site, choice.ranks))
-    return tuple(
-        torch.zeros(
-            int(link.out_channels), 1 if link.depthwise else int(link.in_channels), *op.kernel
-        )
-        for link, op in pairs
-    )
+    return tuple(torch.zeros(shape) for shape in fmt.shapes(site, choice.ranks))
 
 
 def planned(model: nn.Module, plan: Plan) -> list[Choice]:

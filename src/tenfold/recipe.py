@@ -28,10 +28,14 @@ class Recipe:
     validation: str | None = None
     epochs: int | None = None
     rate: float | None = None
+    loss: str | None = None
+    quality: str | None = None
+    class_mode: str | None = None
     formats: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    round_to: int = 1
+    round_to: int | None = None
+    latency_table: str | None = None
     method: str = "continuous"
     seed: int = 0
     threads: int | None = None

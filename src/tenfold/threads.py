@@ -1,13 +1,16 @@
-"""Work shared out over threads, one torch thread each: small kernels lose on two."""
+"""Work shared out over processes and threads, one torch thread each: small kernels lose on two."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import torch
+
+from tenfold.processes import gathered, outcome, own, world
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -25,7 +28,19 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def parallel_map(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-    """``map`` over as many threads as torch has now, results in order, errors raised here."""
+    """``map`` over the launched processes and as many threads in each as torch has now.
+
+    Results come in order, errors are raised here; alone, each result as soon as it is there.
+    """
+    here = world()
+    if here.size == 1:
+        yield from threaded_map(work, items)
+        return
+    yield from gathered(list(threaded_map(partial(outcome, work), own(list(items), here))), here)
+
+
+def threaded_map(work: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    """``map`` over threads of this process."""
     workers = torch.get_num_threads()
     with (
         torch_threads(1),

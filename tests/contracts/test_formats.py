@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from tenfold.costs import COSTS
@@ -202,3 +204,27 @@ def test_survey_prices_the_sites_of_a_module_it_can_recount():
     assert found.totals["params"] == 8 * 27 + 8 + 128 * 4 + 4
     assert found.totals["macs"] == 2 * (16 * 8 * 27 + 128 * 4)
     assert found.fixed == {"params": 0, "macs": 0, "bytes": 0}
+
+
+@settings(max_examples=20)
+@given(
+    name=st.sampled_from([n for n in FORMATS if FORMATS[n].error_is == "exact"]),
+    sizes=st.tuples(st.integers(2, 9), st.integers(2, 9), st.integers(2, 3), st.integers(2, 4)),
+    share=st.floats(0, 1),
+    whitened=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_curves_called_exact_are_exact(name, sizes, share, whitened, seed):
+    """The error of the factors, computed from the composed weight, is the one on the curve."""
+    m, n, *kernel = sizes
+    layer, fmt = nn.Conv2d(n, m, tuple(kernel)), FORMATS[name]
+    weight = torch.randn(m, n, *kernel, generator=torch.Generator().manual_seed(seed))
+    metric = metrics_for(layer)["kronecker" if whitened else "plain"]
+    site = describe(layer, "layer")
+    ranks = tuple(max(1, round(share * limit)) for limit in fmt.rank_limits(site))
+    state = fmt.analyse(site, weight, metric)
+    told = fmt.errors(state, torch.tensor([ranks], dtype=torch.int64).reshape(1, -1))
+    white = metric.whiten(weight).double()
+    left = white - metric.whiten(fmt.dense(site, ranks, fmt.factors(state, ranks))).double()
+    truth = float(left.square().sum() / white.square().sum())
+    assert float(told) == pytest.approx(truth, rel=1e-3, abs=1e-6)

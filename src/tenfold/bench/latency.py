@@ -1,32 +1,23 @@
-"""Compare models in one interleaved run: A B A B, so that a drifting machine hits all alike."""
+"""Compare models in PyTorch eager in one interleaved run, at several batch sizes."""
 
 from __future__ import annotations
 
-import copy
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median, quantiles
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from tenfold.bench.interleave import Timing, interleave
+from tenfold.bench.tile import tile
+from tenfold.engines import ENGINES
 from tenfold.errors import bad_value
-from tenfold.forward import call
 from tenfold.progress import Progress, silent
 from tenfold.threads import torch_threads
 
-FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+FORMATS = {"contiguous": "eager-nchw", "channels_last": "eager"}
 
-
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds a forward pass: median, and the 10th and 90th percentile."""
-
-    median: float
-    low: float
-    high: float
+__all__ = ["Latency", "Timing", "compare_latency", "interleave", "tile"]
 
 
 @dataclass(frozen=True)
@@ -62,53 +53,13 @@ def compare_latency(
     """
     if memory_format not in FORMATS:
         raise bad_value("The memory format must be known", memory_format, " or ".join(FORMATS))
-    copies = {name: _copy(model, memory_format) for name, model in models.items()}
+    engine = ENGINES[FORMATS[memory_format]]
+    packages = {name: engine.package(model, example) for name, model in models.items()}
     timings = {}
-    with torch_threads(threads), torch.inference_mode():
+    with torch_threads(threads):
         for done, size in enumerate(batches):
-            inputs = tile(example, size, FORMATS[memory_format])
-            calls = {name: _caller(model, inputs) for name, model in copies.items()}
+            inputs = tile(example, size)
+            calls = {name: engine.load(x, inputs, threads) for name, x in packages.items()}
             timings[size] = interleave(calls, runs, warmup)
             progress("timing", done + 1, len(batches))
     return Latency("PyTorch eager", threads, memory_format, runs, timings)
-
-
-def interleave(calls: Mapping[str, Callable[[], Any]], runs: int, warmup: int) -> dict[str, Timing]:
-    """Time the calls in turn, ``runs`` times each after ``warmup`` rounds."""
-    seen: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(runs + warmup):
-        for name, run in calls.items():
-            start = time.perf_counter()
-            run()
-            if turn >= warmup:
-                seen[name].append(1e3 * (time.perf_counter() - start))
-    return {name: summarise(times) for name, times in seen.items()}
-
-
-def summarise(times: Sequence[float]) -> Timing:
-    """Median and spread of a series."""
-    tenths = quantiles(times, n=10) if len(times) > 1 else [times[0]] * 9
-    return Timing(median(times), tenths[0], tenths[-1])
-
-
-def tile(example: Any, size: int, memory_format: torch.memory_format) -> Any:
-    """The example with its first mode repeated to ``size``."""
-    if isinstance(example, Mapping):
-        return {key: tile(value, size, memory_format) for key, value in example.items()}
-    if isinstance(example, (tuple, list)):
-        return tuple(tile(value, size, memory_format) for value in example)
-    if not isinstance(example, Tensor) or example.ndim == 0:
-        return example
-    repeats = -(-size // len(example))
-    tiled = example.repeat(repeats, *(1 for _ in example.shape[1:]))[:size]
-    return tiled.contiguous(memory_format=memory_format) if tiled.ndim == 4 else tiled
-
-
-def _copy(model: nn.Module, memory_format: str) -> nn.Module:
-    """A copy in evaluation mode and the memory format."""
-    return copy.deepcopy(model).eval().to(memory_format=FORMATS[memory_format])  # type: ignore[call-overload, no-any-return]
-
-
-def _caller(model: nn.Module, inputs: Any) -> Callable[[], Any]:
-    """The forward pass as a call without arguments."""
-    return lambda: call(model, inputs)

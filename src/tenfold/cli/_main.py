@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import typer
 
 from tenfold.cli._terminal import say_error
+from tenfold.cli.bench import bench
 from tenfold.cli.compress import compress
 from tenfold.cli.demo import demo
 from tenfold.cli.evaluate import evaluate
 from tenfold.cli.export import export
 from tenfold.cli.inspect import inspect
 from tenfold.cli.plan import plan
+from tenfold.cli.table import table
 from tenfold.errors import TenfoldError
 
 CODES = """Exit codes: 0 done, 2 bad input, 3 budget that cannot be met, 4 plan that does not fit,
@@ -27,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (inspect, plan, compress, evaluate, export, demo):
+for command in (inspect, plan, compress, evaluate, bench, table, export, demo):
     app.command()(command)
 
 

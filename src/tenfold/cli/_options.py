@@ -25,7 +25,12 @@ Example = Annotated[
 Budget = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="What may be kept at most: params=0.2 (a share), params=54k, macs=0.5, "
-                 "bytes=1MB; several joined by commas."),
+                 "bytes=1MB, latency=0.5, latency=3ms@onnxruntime; several joined by commas."),
+]  # fmt: skip
+Quality = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="A measure of your own, file.py:function of (output, batch), higher is "
+                 "better; accuracy by default."),
 ]  # fmt: skip
 Formats = Annotated[
     Optional[str], typer.Option(help="Allowed formats, joined by commas; all by default.")  # noqa: UP045
@@ -39,7 +44,11 @@ Exclude = Annotated[
     typer.Option(help="Not the layers whose name matches this shell pattern; repeatable."),
 ]
 RoundTo = Annotated[
-    Optional[int], typer.Option(help="Ranks are multiples of this; 8 or 16 suit most kernels.")  # noqa: UP045
+    Optional[int], typer.Option(help="Ranks are multiples of this; 1 by default, 8 for a latency.")  # noqa: UP045
+]
+LatencyTable = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Times measured on another device, a JSON file of measure_table.py."),
 ]
 Method = Annotated[
     Optional[str], typer.Option(help="The search: continuous (default), uniform, energy, vbmf.")  # noqa: UP045

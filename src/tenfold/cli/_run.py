@@ -16,7 +16,8 @@ def plan_arguments(recipe: Recipe) -> dict[str, Any]:
     """The recipe's part of the arguments of ``tenfold.plan``."""
     return {
         "formats": recipe.formats or None, "include": recipe.include, "exclude": recipe.exclude,
-        "round_to": recipe.round_to, "method": recipe.method, "seed": recipe.seed,
+        "round_to": recipe.round_to, "latency_table": recipe.latency_table,
+        "method": recipe.method, "seed": recipe.seed,
     }  # fmt: skip
 
 
@@ -33,6 +34,7 @@ def running(recipe: Recipe) -> Iterator[None]:
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use, a fair part of them where several were launched here."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    found = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return max(1, found // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

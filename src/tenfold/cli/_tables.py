@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from tenfold.cli._terminal import amount, table
+from tenfold.quantity import say_quantity
 from tenfold.report import Report
 from tenfold.values import Plan, Survey
 
-MEANINGS = {"params": "parameters", "macs": "multiply-accumulates", "bytes": "bytes of weights"}
+MEANINGS = {"params": "parameters", "macs": "multiply-accumulates", "bytes": "bytes of weights",
+            "latency": "time"}  # fmt: skip
 
 
 def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, float]]) -> None:
@@ -48,7 +50,7 @@ def show_plan(out: Console, plan: Plan) -> None:
     for limit in plan.budget:
         out.print(
             f"{say_asked(limit.cost, limit.asked, limit.value, plan.before[limit.cost])}; "
-            f"predicted {plan.predicted[limit.cost]:,.0f}."
+            f"predicted {say_quantity(limit.cost, plan.predicted[limit.cost])}."
         )
     show_gap(out, plan.gap)
 
@@ -57,17 +59,21 @@ def show_report(out: Console, report: Report) -> None:
     """Counts before and after, then asked, predicted and reached."""
     rows = [
         [
-            MEANINGS.get(cost, cost), f"{report.before[cost]:,.0f}", f"{report.after[cost]:,.0f}",
-            f"{report.times_smaller(cost):.2f}x",
+            MEANINGS.get(cost, cost), say_quantity(cost, report.before[cost]),
+            say_quantity(cost, report.after[cost]), f"{report.times_smaller(cost):.2f}x",
         ]
         for cost in report.before
     ]  # fmt: skip
     out.print(table("Counted again", ["", "#before", "#after", "#less"], rows))
     for x in report.limits:
+        reached = "not measured here" if x.reached is None else say_quantity(x.cost, x.reached)
+        before = report.before.get(x.cost, x.limit)
         out.print(
-            f"{say_asked(x.cost, x.asked, x.limit, report.before[x.cost])}; "
-            f"predicted {x.predicted:,.0f}, reached {x.reached:,.0f}."
+            f"{say_asked(x.cost, x.asked, x.limit, before)}; "
+            f"predicted {say_quantity(x.cost, x.predicted)}, reached {reached}."
         )
+    for name, found in report.measured.items():
+        out.print(f"{name.capitalize()}: {found}.")
     show_gap(out, report.gap)
 
 
@@ -75,7 +81,7 @@ def say_asked(cost: str, asked: str, limit: float, before: float) -> str:
     """What a limit means, in words."""
     return (
         f"Asked {cost}={asked}: keep at most {limit / before:.4g} of the "
-        f"{MEANINGS.get(cost, cost)}, that is {limit:,.0f}"
+        f"{MEANINGS.get(cost, cost)}, that is {say_quantity(cost, limit)}"
     )
 
 

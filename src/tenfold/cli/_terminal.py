@@ -22,13 +22,13 @@ def console(machine: bool) -> Console:
 
 
 @contextmanager
-def drawn_progress() -> Iterator[Progress]:
-    """A progress callback that draws a bar a stage on standard error."""
+def drawn_progress(shown: bool = True) -> Iterator[Progress]:
+    """A progress callback that draws a bar a stage on standard error, or nothing."""
     columns = (
         TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )  # fmt: skip
-    with Bars(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(stderr=True), disable=not shown) as bars:
         tasks: dict[str, Any] = {}
 
         def progress(stage: str, done: int, total: int) -> None:

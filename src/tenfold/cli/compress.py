@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+from torch import Tensor
 
 import tenfold
 from tenfold.cli._options import (
@@ -18,8 +19,10 @@ from tenfold.cli._options import (
     Formats,
     Include,
     Json,
+    LatencyTable,
     MaybeSource,
     Method,
+    Quality,
     RoundTo,
     Seed,
     Threads,
@@ -29,16 +32,20 @@ from tenfold.cli._run import plan_arguments, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
+from tenfold.processes import world
 from tenfold.recipe import Recipe, make_recipe, write_recipe
 from tenfold.report import report_to_json
 from tenfold.saving import check_free, save
-from tenfold.sources import Loaded, open_data, open_model
-from tenfold.tune import TuneSettings
+from tenfold.sources import Loaded, open_data, open_function, open_model
+from tenfold.tune import GENTLE, TuneSettings
 
 DEFAULT_EPOCHS = TuneSettings().epochs
 Data = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Batches to fine-tune on: demo, or path/to/file.py:function."),
+    typer.Option(
+        help="Batches to fine-tune on: demo, path/to/file.py:function (100 unlabelled "
+        "inputs in one tensor will do), or synthetic for none."
+    ),
 ]
 Validation = Annotated[
     Optional[str],  # noqa: UP045
@@ -52,6 +59,16 @@ Rate = Annotated[
     Optional[float],  # noqa: UP045
     typer.Option(help="Peak learning rate; by default it follows how much was removed."),
 ]
+Loss = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="The task's loss, file.py:function of (output, batch); cross-entropy by "
+                 "default."),
+]  # fmt: skip
+ClassMode = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Mode of the output that runs over classes, 1 by default, -1 for sequences; "
+                 "none for plain values."),
+]  # fmt: skip
 Out = Annotated[Optional[str], typer.Option(help="A new directory for the result.")]  # noqa: UP045
 
 
@@ -62,12 +79,16 @@ def compress(
     validation: Validation = None,
     epochs: Epochs = None,
     rate: Rate = None,
+    loss: Loss = None,
+    quality: Quality = None,
+    class_mode: ClassMode = None,
     weights: Weights = None,
     example: Example = None,
     formats: Formats = None,
     include: Include = None,
     exclude: Exclude = None,
     round_to: RoundTo = None,
+    latency_table: LatencyTable = None,
     method: Method = None,
     seed: Seed = None,
     threads: Threads = None,
@@ -90,9 +111,11 @@ def compress(
     recipe = make_recipe(
         {
             "source": source, "budget": budget, "data": data, "validation": validation,
-            "epochs": epochs, "rate": rate, "weights": weights, "example": example,
+            "epochs": epochs, "rate": rate, "loss": loss,
+            "quality": quality, "class_mode": class_mode, "weights": weights, "example": example,
             "formats": formats, "include": include, "exclude": exclude, "round_to": round_to,
-            "method": method, "seed": seed, "threads": threads, "out": out,
+            "latency_table": latency_table, "method": method, "seed": seed, "threads": threads,
+            "out": out,
         },
         config,
     )  # fmt: skip
@@ -101,11 +124,13 @@ def compress(
     target = check_free(recipe.out)
     loaded = open_model(recipe.source, recipe.weights, recipe.example)
     checkpoint = target.with_name(f"{target.name}.checkpoint")
-    with running(recipe), drawn_progress() as progress:
+    with running(recipe), drawn_progress(world().first) as progress:
         result = tenfold.compress(
             loaded.model, loaded.example, recipe.budget, **plan_arguments(recipe),
             **tune_arguments(recipe, checkpoint), progress=progress,
         )  # fmt: skip
+    if not world().first:
+        return
     save(result, target, extra={"recipe.yaml": write_recipe(recipe)})
     shutil.rmtree(checkpoint, ignore_errors=True)
     show(recipe, loaded, result, json)
@@ -114,18 +139,38 @@ def compress(
 def tune_arguments(recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
     """The recipe's part of the fine-tuning; nothing without data."""
     if recipe.data is None:
-        for name in ("epochs", "rate", "validation"):
+        for name in ("epochs", "rate", "validation", "loss", "quality", "class_mode"):
             if getattr(recipe, name) is not None:
-                raise bad_value(f"--{name} needs --data", "no data", "pass --data too")
+                flag = f"--{name.replace('_', '-')}"
+                raise bad_value(f"{flag} needs --data", "no data", "pass --data too")
         return {}
-    settings = TuneSettings(seed=recipe.seed, rate=recipe.rate)
-    if recipe.epochs is not None:
-        settings = replace(settings, epochs=recipe.epochs)
+    data = recipe.data if recipe.data == "synthetic" else open_data(recipe.data, "train")
     held_out = open_data(recipe.validation, "train") if recipe.validation else None
     return {
-        "data": open_data(recipe.data, "train"), "validation": held_out, "tuning": settings,
-        "checkpoint": checkpoint,
+        "data": data, "validation": held_out, "checkpoint": checkpoint,
+        "tuning": settings_of(recipe, GENTLE if isinstance(data, (str, Tensor)) else None),
+        "loss": open_function(recipe.loss) if recipe.loss else None,
+        "quality": open_function(recipe.quality) if recipe.quality else None,
     }  # fmt: skip
+
+
+def settings_of(recipe: Recipe, base: TuneSettings | None) -> TuneSettings:
+    """The settings that few or no data call for, or the usual ones, with what was asked."""
+    given = {"rate": recipe.rate, "epochs": recipe.epochs, "seed": recipe.seed}
+    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if recipe.class_mode is not None:
+        asked["class_mode"] = read_mode(recipe.class_mode)
+    return replace(base or TuneSettings(), **asked)
+
+
+def read_mode(text: str) -> int | None:
+    """A mode of a tensor, or None for ``none``."""
+    if text == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise bad_value("--class-mode must be a number or none", repr(text), "use 1") from None
 
 
 def show(recipe: Recipe, loaded: Loaded, result: tenfold.Result, json: bool) -> None:

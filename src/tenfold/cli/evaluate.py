@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+from torch import nn
 
-from tenfold.cli._options import Json, Threads, Weights
+from tenfold.cli._options import Json, Quality, Threads, Weights
 from tenfold.cli._run import running
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
 from tenfold.progress import Progress
 from tenfold.recipe import Recipe, read_recipe
 from tenfold.saving import load
-from tenfold.sources import open_data, open_model
-from tenfold.tune.score import accuracy
+from tenfold.sources import open_data, open_function, open_model
+from tenfold.tune.score import accuracy, mean_quality
 
 Folder = Annotated[str, typer.Argument(help="A directory that tenfold compress wrote.")]
 Data = Annotated[
@@ -32,10 +34,11 @@ def evaluate(
     data: Data,
     source: Source = None,
     weights: Weights = None,
+    quality: Quality = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Measure top-1 accuracy before and after on the same batches.
+    """Measure top-1 accuracy, or a quality of your own, before and after on the same batches.
 
     [bold]Examples[/]
 
@@ -48,13 +51,25 @@ def evaluate(
     model = load(folder, original)
     batches = open_data(data, "test")
     with running(Recipe(threads=threads)), drawn_progress() as progress:
-        before = accuracy(original, batches, progress=labelled(progress, "original"))
-        after = accuracy(model, batches, progress=labelled(progress, "compressed"))
+        before = judge(original, batches, quality, labelled(progress, "original"))
+        after = judge(model, batches, quality, labelled(progress, "compressed"))
+    name, unit, gap = ("Quality", "", "") if quality else ("Top-1", " %", " points")
+    digits = 4 if quality else 2
     console(json).print(
-        f"Top-1 {before:.2f} % before, {after:.2f} % after: {after - before:+.2f} points."
+        f"{name} {before:.{digits}f}{unit} before, {after:.{digits}f}{unit} after: "
+        f"{after - before:+.{digits}f}{gap}."
     )
     if json:
-        say_json({"accuracy": {"before": before, "after": after}})
+        say_json({"quality" if quality else "accuracy": {"before": before, "after": after}})
+
+
+def judge(
+    model: nn.Module, batches: Iterable[Any], quality: str | None, progress: Progress
+) -> float:
+    """Accuracy, or the mean of the user's function."""
+    if quality is None:
+        return accuracy(model, batches, progress=progress)
+    return mean_quality(model, batches, open_function(quality), progress)
 
 
 def original_of(folder: str, source: str | None, weights: str | None) -> Recipe:

@@ -15,6 +15,7 @@ from tenfold.cli._options import (
     Formats,
     Include,
     Json,
+    LatencyTable,
     MaybeSource,
     Method,
     RoundTo,
@@ -42,6 +43,7 @@ def plan(
     include: Include = None,
     exclude: Exclude = None,
     round_to: RoundTo = None,
+    latency_table: LatencyTable = None,
     method: Method = None,
     seed: Seed = None,
     threads: Threads = None,
@@ -61,7 +63,8 @@ def plan(
         {
             "source": source, "budget": budget, "weights": weights, "example": example,
             "formats": formats, "include": include, "exclude": exclude, "round_to": round_to,
-            "method": method, "seed": seed, "threads": threads, "out": out,
+            "latency_table": latency_table, "method": method, "seed": seed, "threads": threads,
+            "out": out,
         },
         config,
     )  # fmt: skip

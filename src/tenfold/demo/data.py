@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tenfold.demo.images import read_idx, standardise
+from tenfold.tune.few import blend
 
 BATCH = 100
 SHIFT = 2  # pixels
@@ -41,13 +42,6 @@ class Mixed(Shuffled):
     def __iter__(self) -> Iterator[Tensor]:  # type: ignore[override]
         for images, _ in super().__iter__():
             yield blend(images)
-
-
-def blend(images: Tensor) -> Tensor:
-    """Each image as it is, or in a random mixture with its counterpart from the other end."""
-    share = torch.rand(len(images), 1, 1, 1)
-    share = torch.where(torch.rand_like(share) < 0.5, torch.ones(()), share)
-    return share * images + (1 - share) * images.flip(0)
 
 
 def augment(images: Tensor) -> Tensor:

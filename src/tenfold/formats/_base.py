@@ -67,6 +67,13 @@ class Format(ABC):
         """The chain as operations with a price; the same arithmetic for real and integer ranks."""
         return _chain.price(site, self.chain(site, ranks))
 
+    def shapes(self, site: Site, ranks: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the kernels at integer ranks: ``(out, in or 1, *kernel)`` a link."""
+        return tuple(
+            (int(link.out_channels), 1 if link.depthwise else int(link.in_channels), *op.kernel)
+            for link, op in zip(self.chain(site, ranks), self.ops(site, ranks))
+        )
+
     def layers(
         self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor], bias: Tensor | None
     ) -> nn.Module:

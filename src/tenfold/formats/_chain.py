@@ -50,7 +50,10 @@ def compose(chain: Sequence[Link], factors: Sequence[Tensor]) -> Tensor:
     multiply position by position and channels contract like matrices."""
     weight = _full(chain[0], factors[0])
     for link, factor in zip(chain[1:], factors[1:]):
-        weight = torch.einsum("oc...,ci...->oi...", _full(link, factor), weight)
+        if link.depthwise:
+            weight = factor * weight
+        else:
+            weight = torch.einsum("oc...,ci...->oi...", factor, weight)
     return weight
 
 

@@ -101,7 +101,13 @@ class Cp(Format):
         return super().samples(state, steps)
 
     def sketch(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
-        return self._kernels(state, state.ladder[ranks[0]])
+        """A step of the ladder, or as many sweeps as it would have got."""
+        (rank,) = ranks
+        fit = state.ladder.get(rank)
+        if fit is None:
+            start = _als.start_from_svd(state.white, rank, state.window)
+            fit = _als.fit(state.white, start, state.sweeps(rank))
+        return self._kernels(state, fit)
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         start = _als.start_from_svd(state.white, ranks[0], state.window)

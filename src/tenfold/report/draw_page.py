@@ -7,6 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from tenfold.quantity import say_quantity
 from tenfold.report.draw_layers import draw_layers, draw_trace, label
 from tenfold.report.recount import Report
 
@@ -15,6 +16,7 @@ def draw_page(report: Report, title: str = "tenfold") -> str:
     """The page as text."""
     drawing = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     drawing.filters["count"] = lambda value: f"{value:,.0f}"
+    drawing.filters["quantity"] = lambda value, cost: say_quantity(cost, value)
     drawing.filters["label"] = label
     template = files("tenfold.report").joinpath("page.html").read_text("utf-8")
     return drawing.from_string(template).render(

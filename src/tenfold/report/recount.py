@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
+from tenfold.bench import Timed
 from tenfold.costs import COSTS
 from tenfold.errors import PlanError
 from tenfold.values import Choice, Plan, Refusal
+
+CLOSE = 0.1  # a predicted latency is good when the measured one is this near
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Reached:
     asked: str
     limit: float
     predicted: float
-    reached: float
+    reached: float | None  # None: a latency on a device that is not here
 
 
 @dataclass(frozen=True)
@@ -67,17 +70,21 @@ def make_report(
     example: Any,
     plan: Plan,
     history: tuple[Mapping[str, Any], ...] = (),
+    timed: Timed | None = None,
 ) -> Report:
     """Count both modules on the example, without the plan's arithmetic.
 
-    Raises PlanError when the count disagrees with the plan or exceeds a limit: neither may
-    happen, so it is never passed over.
+    A latency was ``timed`` in one interleaved run of both; it is reported as it was found, for a
+    clock is never exact. Raises PlanError when a count disagrees with the plan or exceeds a
+    limit: neither may happen, so it is never passed over.
     """
     before = {name: COSTS[name].measure(original, example) for name in COSTS}
     after = {name: COSTS[name].measure(built, example) for name in COSTS}
     check_agreement(plan, after)
+    if timed:
+        before["latency"], after["latency"] = plan.before["latency"], reached_latency(plan, timed)
     limits = tuple(
-        Reached(x.cost, x.asked, x.value, plan.predicted[x.cost], after[x.cost])
+        Reached(x.cost, x.asked, x.value, plan.predicted[x.cost], after.get(x.cost))
         for x in plan.budget
     )
     return Report(
@@ -91,20 +98,45 @@ def make_report(
         trace=plan.trace,
         seconds=dict(plan.seconds),
         environment=environment(),
+        measured=say_latency(limits, timed) if timed else {},
         history=history,
     )
+
+
+def reached_latency(plan: Plan, timed: Timed) -> float:
+    """Milliseconds after: of this run for an absolute limit, else its share of the original's
+    time when the plan was made, so that a slower hour does not count."""
+    if plan.settings["latency"]["share"]:
+        return timed.ratio * plan.before["latency"]
+    return timed.after.median
+
+
+def say_latency(limits: Sequence[Reached], timed: Timed) -> dict[str, str]:
+    """The measurement in words, and whether prediction and limit held."""
+    (x,) = (limit for limit in limits if limit.cost == "latency")
+    assert x.reached is not None
+    off, over = x.reached / x.predicted - 1, x.reached / x.limit - 1
+    return {
+        "latency": f"{timed.before.median:.3f} ms before, {timed.after.median:.3f} ms after in "
+        f"{timed.engine} on {timed.threads} thread(s), medians of interleaved runs; "
+        f"{1 / timed.ratio:.2f}x faster",
+        "prediction": f"{off:+.1%} off, {'' if abs(off) <= CLOSE else 'not '}within {CLOSE:.0%}",
+        "limit": "kept" if over <= 0 else f"missed by {over:.1%}",
+    }
 
 
 def check_agreement(plan: Plan, counted: Mapping[str, float]) -> None:
     """The built module must cost what the plan predicted, and stay within each limit."""
     for cost, predicted in plan.predicted.items():
+        if cost not in counted:
+            continue  # measured, not counted
         if abs(counted[cost] - predicted) > 0.5 + 1e-6 * predicted:
             raise PlanError(
                 f"The built module must have the predicted {cost} {predicted:,.0f}, but found "
                 f"{counted[cost]:,.0f}; plan and report with the same model and example."
             )
     for limit in plan.budget:
-        if counted[limit.cost] > limit.value * (1 + 1e-9):
+        if limit.cost in counted and counted[limit.cost] > limit.value * (1 + 1e-9):
             raise PlanError(
                 f"The built module must keep {limit.cost} within {limit.value:,.0f}, but found "
                 f"{counted[limit.cost]:,.0f}; edit the plan, or ask for a larger budget."

@@ -6,7 +6,7 @@ sites, so a selection is within its budget exactly when every column sums to at 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tenfold.curves import Curve
 from tenfold.errors import BudgetError
+from tenfold.quantity import say_quantity
 from tenfold.values import Limit, Site, Survey
 
 Selection = tuple[int, ...]  # a row of each menu
@@ -29,6 +30,7 @@ class Menu:
     errors: Tensor  # (rows,), relative squared error
     damage: Tensor  # (rows,), what the search minimises
     costs: Tensor  # (rows, limits), shares of the capacity
+    prices: Mapping[str, Tensor]  # per cost (rows,), absolute
     efficient: Tensor  # rows that no other row beats in damage and all costs
 
 
@@ -79,7 +81,8 @@ def _menu(
     room: Sequence[float],
 ) -> Menu:
     """The rows of all curves of one site, one after the other."""
-    costs = torch.cat([torch.stack([c.costs[lim.cost] for lim in limits], 1) for c in curves])
+    prices = {cost: torch.cat([c.costs[cost] for c in curves]) for cost in curves[0].costs}
+    costs = torch.stack([prices[limit.cost] for limit in limits], 1)
     costs = costs / torch.tensor(room, dtype=torch.float64)
     damage = torch.cat(list(damages)).clamp_min(0)
     return Menu(
@@ -89,6 +92,7 @@ def _menu(
         errors=torch.cat([c.errors for c in curves]),
         damage=damage,
         costs=costs,
+        prices=prices,
         efficient=efficient_rows(damage, costs),
     )
 
@@ -127,10 +131,13 @@ def check_reachable(curves: Sequence[Curve], survey: Survey, limits: Sequence[Li
 
 def unreachable(limit: Limit, smallest: float, fixed: float, total: float) -> BudgetError:
     """The error that names the limit, the smallest reachable cost and the untouchable part."""
+    value, least, whole, rest = (
+        say_quantity(limit.cost, x) for x in (limit.value, smallest, total, fixed)
+    )
     return BudgetError(
-        f"The limit {limit.cost}={limit.asked} ({limit.value:,.0f}) cannot be met, but found "
-        f"{smallest:,.0f} of {total:,.0f} ({smallest / total:.1%}) as the smallest reachable, "
-        f"{fixed:,.0f} of it in parts no format can touch; ask for at least "
+        f"The limit {limit.cost}={limit.asked} ({value}) cannot be met, but found "
+        f"{least} of {whole} ({smallest / total:.1%}) as the smallest reachable, "
+        f"{rest} of it in parts no format can touch; ask for at least "
         f"{limit.cost}={smallest / total * 1.001:.4f}, or allow more layers and formats."
     )
 

@@ -8,14 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
-from tenfold.costs import COSTS
 from tenfold.curves import Curve
 from tenfold.errors import BudgetError
-from tenfold.formats import FORMATS
 from tenfold.search._base import METHODS
 from tenfold.search._bound import lower_bound
 from tenfold.search._problem import Menu, make_problem
-from tenfold.values import Choice, Limit, Plan, Site, Survey
+from tenfold.values import Choice, Limit, Plan, Survey
 
 
 def search(
@@ -39,13 +37,14 @@ def search(
     searched = time.perf_counter() - began
     choices = tuple(_choice(menu, row) for menu, row in zip(problem.menus, found.selection))
     predicted = {
-        cost: survey.fixed[cost] + sum(choice.costs[cost] for choice in choices) for cost in COSTS
+        cost: survey.fixed[cost] + sum(choice.costs[cost] for choice in choices)
+        for cost in choices[0].costs
     }
     for limit in limits:
         if predicted[limit.cost] > limit.value * (1 + 1e-9):
             raise BudgetError(
-                f"A plan must keep {limit.cost} within {limit.value:,.0f}, but found "
-                f"{predicted[limit.cost]:,.0f} from method {method!r}; report this as a defect."
+                f"A plan must keep {limit.cost} within {limit.value:,.3f}, but found "
+                f"{predicted[limit.cost]:,.3f} from method {method!r}; report this as a defect."
             )
     return Plan(
         choices=choices,
@@ -71,16 +70,15 @@ def _choice(menu: Menu, row: int) -> Choice:
         ranks=ranks,
         error=float(menu.errors[row].clamp_min(0).sqrt()),
         damage=float(menu.damage[row]),
-        costs=site_costs(menu.site, name, ranks),
-        before=site_costs(menu.site, "dense", ()),
+        costs=prices_at(menu, row),
+        before=prices_at(menu, menu.formats.index("dense")),
         reason=_why_dense(menu, row) if name == "dense" else "",
     )
 
 
-def site_costs(site: Site, name: str, ranks: Sequence[int]) -> dict[str, float]:
-    """Every cost of a site in one format."""
-    ops = FORMATS[name].ops(site, tuple(ranks))
-    return {cost: float(COSTS[cost].total(ops)) for cost in COSTS}
+def prices_at(menu: Menu, row: int) -> dict[str, float]:
+    """Every cost of one row."""
+    return {cost: float(values[row]) for cost, values in menu.prices.items()}
 
 
 def _why_dense(menu: Menu, row: int) -> str:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from tenfold.curves import Curve
 from tenfold.search._base import METHODS, Found
+from tenfold.search._nearest import Wanted, scaled_to_fit
 from tenfold.search._problem import Menu, Problem
-from tenfold.search._threshold import largest_that_fits
 
 TAU = 2.5129  # sqrt(alpha) times this approximates the root of the paper's equation 13
 STEPS = 200  # of the one-dimensional search for the noise
@@ -25,15 +25,11 @@ STEPS = 200  # of the one-dimensional search for the noise
 
 def search(problem: Problem, seed: int) -> Found:
     """Tucker-2 where it serves, SVD elsewhere; the largest common scale that fits."""
-    wanted = {menu.site.name: bayes_ranks(menu, problem.curves) for menu in problem.menus}
-
-    def rule(menu: Menu, level: float) -> int:
-        return nearest(menu, wanted[menu.site.name], level)
-
-    return Found(largest_that_fits(problem, rule))
+    found = {menu.site.name: bayes_ranks(menu, problem.curves) for menu in problem.menus}
+    return Found(scaled_to_fit(problem, {k: v for k, v in found.items() if v is not None}))
 
 
-def bayes_ranks(menu: Menu, curves: Sequence[Curve]) -> tuple[str, tuple[int, ...]] | None:
+def bayes_ranks(menu: Menu, curves: Sequence[Curve]) -> Wanted | None:
     """Format and ranks by VBMF, or None for a site without Tucker-2 and SVD."""
     for name in ("tucker", "svd"):
         for curve in curves:
@@ -49,22 +45,6 @@ def ranks_of(curve: Curve) -> tuple[int, ...]:
         inputs = white.transpose(0, 1).flatten(1)
         return evbmf_rank(inputs), evbmf_rank(white.flatten(1))
     return (evbmf_rank(curve.state.spectrum.matrix),)
-
-
-def nearest(menu: Menu, wanted: tuple[str, tuple[int, ...]] | None, level: float) -> int:
-    """The row of the wanted format closest to the scaled ranks; dense at full scale."""
-    dense = menu.formats.index("dense")
-    if wanted is None or level >= 1:
-        return dense
-    name, ranks = wanted
-    rows = [row for row, found in enumerate(menu.formats) if found == name]
-    goal = [max(1.0, 2 * level * rank) for rank in ranks]  # at 1/2, what VBMF says itself
-    return min(rows, key=lambda row: distance(menu.ranks[row], goal))
-
-
-def distance(ranks: Sequence[int], goal: Sequence[float]) -> float:
-    """Squared distance of the logarithms."""
-    return sum(math.log(r / g) ** 2 for r, g in zip(ranks, goal))
 
 
 def evbmf_rank(matrix: Tensor) -> int:

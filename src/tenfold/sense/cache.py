@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tenfold.cache_folder import cache_folder
 from tenfold.forward import evaluating
 
 VERSION = 1
-VARIABLE = "TENFOLD_CACHE"  # a directory; empty switches the cache off
 
 
 def cached(
@@ -43,14 +43,6 @@ def cached(
         save_file({name: tensor.cpu().contiguous() for name, tensor in made.items()}, part)
         Path(part).replace(path)
     return made
-
-
-def cache_folder() -> Path | None:
-    """``$TENFOLD_CACHE``, or a folder in the user's cache directory."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen is not None:
-        return Path(chosen) if chosen else None
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenfold"
 
 
 def digest(key: tuple[Any, ...], model: nn.Module) -> str:

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from tenfold.curves import Curve, plain_damage
 from tenfold.formats import FORMATS
 from tenfold.forward import call, evaluating
+from tenfold.processes import share
 from tenfold.progress import Progress, silent
 from tenfold.tune.batches import logits_of
 
@@ -44,8 +45,11 @@ def measure_damages(
             .samples(curves[index].state, curves[index].ranks).tolist()
         ]  # fmt: skip
         points: dict[int, list[tuple[float, float]]] = {}
-        for done, (index, ranks) in enumerate(jobs):
-            found = measure(model, curves[index], ranks, inputs, goal)
+
+        def work(job: tuple[int, tuple[int, ...]]) -> tuple[float, float]:
+            return measure(model, curves[job[0]], job[1], inputs, goal)
+
+        for done, ((index, _), found) in enumerate(zip(jobs, share(work, jobs))):
             points.setdefault(index, []).append(found)
             progress("measuring", done + 1, len(jobs))
     return [interpolate(curve, points, k, curves) for k, curve in enumerate(curves)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,24 +46,40 @@ class PythonFile(Source):
 
 def call_function(text: str) -> Any:
     """What the function returns; an error inside it is told in one sentence."""
+    function = open_function(text)
+    with told_in_a_sentence(text):
+        return function()
+
+
+def open_function(text: str) -> Callable[..., Any]:
+    """The function itself."""
     path, _, name = text.rpartition(":")
     file = Path(path)
     if not file.is_file():
-        raise bad_value("A source file must exist", f"no {file}", "check the path")
-    try:
+        raise bad_value(
+            "A source file must exist", f"no {file}", "write it as path/to/file.py:function"
+        )
+    with told_in_a_sentence(text):
         function = getattr(import_file(file), name, None)
-        if not callable(function):
-            raise bad_value(
-                f"{file} must define the function", f"no function {name!r}",
-                "check the name after the colon",
-            )  # fmt: skip
-        return function()
+    if not callable(function):
+        raise bad_value(
+            f"{file} must define the function", f"no function {name!r}",
+            "check the name after the colon",
+        )  # fmt: skip
+    return function
+
+
+@contextmanager
+def told_in_a_sentence(text: str) -> Iterator[None]:
+    """An error of the user's own code becomes bad input."""
+    try:
+        yield
     except TenfoldError:
         raise
     except Exception as error:
         raise bad_value(
             f"{text} must run", f"{type(error).__name__}: {error}",
-            f"try it alone: python {file}",
+            f"try it alone: python {text.rpartition(':')[0]}",
         ) from error  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """model', model, data -> model': the same structure, better weights, by distillation."""
 
+from tenfold.tune.few import GENTLE, Blends
 from tenfold.tune.loop import Tuned, tune
 from tenfold.tune.settings import TuneSettings
 
-__all__ = ["TuneSettings", "Tuned", "tune"]
+__all__ = ["GENTLE", "Blends", "TuneSettings", "Tuned", "tune"]

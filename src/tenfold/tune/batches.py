@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,34 +14,82 @@ from tenfold.errors import bad_value
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs in the form the model takes, labels if there are any, and the batch as it came."""
+    """Inputs in the form the model takes, labels if there are any, and the batch as it came.
+
+    ``share`` is the weight of its mean among those of the processes: 1 for equal parts.
+    """
 
     inputs: Any
     labels: Any
     raw: Any
+    share: float = 1.0
 
 
-def read_batch(raw: Any, device: torch.device) -> Batch:
+def read_batch(
+    raw: Any, device: torch.device, share: float = 1.0, channels_last: bool = False
+) -> Batch:
     """``(inputs, labels)``, ``[inputs]``, inputs alone, or a mapping with or without labels."""
-    raw = to_device(raw, device)
+    raw = to_device(raw, device, channels_last)
     if isinstance(raw, Mapping):
         inputs = {key: value for key, value in raw.items() if key not in ("labels", "label")}
-        return Batch(inputs, raw.get("labels", raw.get("label")), raw)
+        return Batch(inputs, raw.get("labels", raw.get("label")), raw, share)
     if isinstance(raw, (tuple, list)):
         if not raw:
             raise bad_value("A batch must hold inputs", "an empty sequence", "check the loader")
-        return Batch(raw[0], raw[1] if len(raw) > 1 else None, raw)
-    return Batch(raw, None, raw)
+        return Batch(raw[0], raw[1] if len(raw) > 1 else None, raw, share)
+    return Batch(raw, None, raw, share)
 
 
-def to_device(value: Any, device: torch.device) -> Any:
-    """Tensors in nested sequences and mappings, moved."""
+def to_device(value: Any, device: torch.device, channels_last: bool = False) -> Any:
+    """Tensors in nested sequences and mappings, moved; images laid out as asked."""
     if isinstance(value, Tensor):
+        if channels_last and value.ndim == 4:
+            return value.to(device, memory_format=torch.channels_last)
         return value.to(device)
     if isinstance(value, Mapping):
-        return {key: to_device(item, device) for key, item in value.items()}
+        return {key: to_device(item, device, channels_last) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [to_device(item, device) for item in value]
+        return [to_device(item, device, channels_last) for item in value]
+    return value
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors of nested sequences and mappings."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_in(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_in(item)
+
+
+def rows_of(value: Any) -> int:
+    """How many inputs a batch holds: the first mode of its first tensor that has one."""
+    return next((len(t) for t in tensors_in(value) if t.ndim), 1)
+
+
+def part_of(raw: Any, index: int, count: int) -> tuple[Any, float]:
+    """One of ``count`` parts of a batch, and the weight of its mean in the whole batch's."""
+    rows = rows_of(raw)
+    if rows < count:
+        raise bad_value(
+            "A batch must hold an input for each process", f"{rows} for {count} processes",
+            "make batches larger or start fewer processes",
+        )  # fmt: skip
+    start, stop = rows * index // count, rows * (index + 1) // count
+    return _cut(raw, rows, start, stop), (stop - start) * count / rows
+
+
+def _cut(value: Any, rows: int, start: int, stop: int) -> Any:
+    """Rows of every tensor that has as many as the batch; the rest as it is."""
+    if isinstance(value, Tensor):
+        return value[start:stop] if value.ndim and len(value) == rows else value
+    if isinstance(value, Mapping):
+        return {key: _cut(item, rows, start, stop) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_cut(item, rows, start, stop) for item in value]
     return value
 
 
@@ -49,9 +97,9 @@ def logits_of(output: Any) -> Tensor:
     """The tensor of an output: itself, its ``logits``, or its first entry."""
     if isinstance(output, Tensor):
         return output
-    if hasattr(output, "logits"):
+    if getattr(output, "logits", None) is not None:
         return logits_of(output.logits)
-    if isinstance(output, Mapping):
+    if isinstance(output, Mapping) and output:
         return logits_of(output.get("logits", next(iter(output.values()))))
     if isinstance(output, (tuple, list)) and output:
         return logits_of(output[0])

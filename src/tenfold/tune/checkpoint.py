@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -25,15 +24,24 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(own, part, metadata={"tenfold": json.dumps(facts)})
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
+        flush(part)
         part.replace(path)
+        flush(path.parent)  # the new name, too, outlives a power cut
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
         raise TrainingError(
             f"A checkpoint must be writable, but found {error} at {path}; "
             "the last complete one is intact: free some room and run again to resume."
         ) from error
+
+
+def flush(path: Path) -> None:
+    """What is written of a file or directory reaches the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -51,26 +59,11 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         ) from error  # fmt: skip
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as named tensors."""
-    state = optimiser.state_dict()["state"]
-    return {
-        f"optimiser.{index}.{key}": torch.as_tensor(value)
-        for index, entries in state.items()
-        for key, value in entries.items()
-    }
-
-
-def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put named tensors back."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimiser."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
 def pick(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Entries below a prefix, without it."""
     return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Entries with a prefix before their names."""
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}

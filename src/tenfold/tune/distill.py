@@ -6,7 +6,7 @@ normalised so that no block outweighs the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,28 +20,40 @@ from tenfold.tune.batches import Batch, logits_of
 from tenfold.tune.settings import TuneSettings
 
 Loss = Callable[[Any, Any], Tensor]  # output, batch as it came
+Average = Callable[[Tensor], Tensor]  # of a batch's mean over all processes
 
 
 class Objective:
-    """The weighted loss of one batch, with the original kept frozen beside the student."""
+    """The weighted loss of one batch, with the original kept frozen beside the student.
+
+    ``average`` makes a mean over this process's part of a batch one over the whole batch, so
+    that what is divided by it does not depend on how many processes there are.
+    """
 
     def __init__(
-        self, student: nn.Module, teacher: nn.Module, settings: TuneSettings, loss: Loss | None
-    ) -> None:
+        self, student: nn.Module, teacher: nn.Module, settings: TuneSettings, loss: Loss | None,
+        average: Average = lambda value: value,
+    ) -> None:  # fmt: skip
+        self.forward: nn.Module = student  # what is called; its blocks are looked up in student
         self._student, self._teacher = student, teacher
-        self._settings, self._loss = settings, loss
+        self._settings, self._loss, self._average = settings, loss, average
         self._blocks = matching_blocks(student, teacher)
 
     def __call__(self, batch: Batch) -> Tensor:
         """The loss, a scalar with gradients to the student."""
         s = self._settings
-        with torch.no_grad(), recorded(self._teacher, self._blocks) as wanted:
+        blocks = self._blocks if s.features else ()
+        with torch.no_grad(), recorded(self._teacher, blocks) as wanted:
             target = logits_of(call(self._teacher, batch.inputs))
-        with recorded(self._student, self._blocks) as found:
-            output = call(self._student, batch.inputs)
-        loss = s.logits * divergence(logits_of(output), target, s.temperature, s.class_mode)
-        if s.features and self._blocks:
-            loss = loss + s.features * feature_loss(found, wanted)
+        with recorded(self._student, blocks) as found:
+            output = call(self.forward, batch.inputs)
+
+        def average(value: Tensor) -> Tensor:
+            return self._average(batch.share * value)
+
+        loss = s.logits * output_loss(logits_of(output), target, s, average)
+        if blocks:
+            loss = loss + s.features * feature_loss(found, wanted, average)
         if s.task and self._loss is not None:
             loss = loss + s.task * self._loss(output, batch.raw)
         elif s.task and batch.labels is not None:
@@ -49,36 +61,59 @@ class Objective:
         return loss
 
 
+def output_loss(output: Tensor, target: Tensor, s: TuneSettings, average: Average) -> Tensor:
+    """How far the output is from the original's: as classes, or as plain values."""
+    mode = s.class_mode
+    if mode is None or not -output.ndim <= mode < output.ndim:
+        return F.mse_loss(output.float(), target.float()) / average(mean_square(target))
+    return divergence(output, target, s.temperature, mode)
+
+
 def divergence(output: Tensor, target: Tensor, temperature: float, mode: int) -> Tensor:
     """``T^2 KL(target || output)`` of the softened outputs, averaged over all but their mode."""
-    if output.ndim <= mode:
-        return (output - target).square().mean() / target.square().mean().clamp_min(1e-12)
     soft = F.log_softmax(output.float() / temperature, dim=mode)
     goal = F.log_softmax(target.float() / temperature, dim=mode)
     pointwise = F.kl_div(soft, goal, reduction="none", log_target=True).sum(mode)
     return pointwise.mean() * temperature**2
 
 
-def classification_loss(output: Any, labels: Any, mode: int) -> Tensor:
-    """Cross-entropy, for integer labels on the given mode."""
+def classification_loss(output: Any, labels: Any, mode: int | None) -> Tensor:
+    """Cross-entropy, for integer labels on the given mode; labels of -100 do not count."""
     logits = logits_of(output)
-    if not isinstance(labels, Tensor) or labels.is_floating_point():
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or mode is None:
         raise bad_value(
-            "Labels must be integer class indices", getattr(labels, "dtype", type(labels).__name__),
+            "Labels must be integer class indices, on a class_mode,",
+            f"{getattr(labels, 'dtype', type(labels).__name__)}, class_mode={mode}",
             "pass loss=... for another task",
         )  # fmt: skip
     return F.cross_entropy(logits.movedim(mode, 1).float(), labels.long())
 
 
-def feature_loss(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
+def feature_loss(
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], average: Average
+) -> Tensor:
     """Mean over blocks of ``||student - original||^2 / ||original||^2``."""
     pairs = [(found[name], wanted[name]) for name in found if name in wanted]
-    terms = [
-        (mine - goal).square().mean() / goal.square().mean().clamp_min(1e-12)
-        for mine, goal in pairs
-        if mine.shape == goal.shape
-    ]
-    return torch.stack(terms).mean() if terms else torch.zeros(())
+    pairs = [(mine, goal) for mine, goal in pairs if mine.shape == goal.shape]
+    if not pairs:
+        return torch.zeros(())
+    sizes = average(torch.stack([mean_square(goal) for _, goal in pairs]))
+    gaps = torch.stack([mean_gap(mine, goal) for mine, goal in pairs])
+    return (gaps / sizes).mean()
+
+
+def mean_gap(mine: Tensor, goal: Tensor) -> Tensor:
+    """Mean squared difference, without the copies to fp32 that autocast would make of bf16."""
+    if mine.dtype == torch.float16:  # its squares overflow
+        mine = mine.float()
+    with torch.autocast(mine.device.type, enabled=False):
+        return F.mse_loss(mine, goal.to(mine.dtype)).float()
+
+
+def mean_square(goal: Tensor) -> Tensor:
+    """Mean square, in fp32 and never zero."""
+    norm = torch.linalg.vector_norm(goal, dtype=torch.float32)
+    return (norm.square() / max(1, goal.numel())).clamp_min(1e-12)
 
 
 def matching_blocks(student: nn.Module, teacher: nn.Module) -> tuple[str, ...]:
@@ -95,13 +130,14 @@ def matching_blocks(student: nn.Module, teacher: nn.Module) -> tuple[str, ...]:
 
 @contextmanager
 def recorded(model: nn.Module, names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
-    """Tensor outputs of the named modules during the block."""
+    """Outputs of the named modules during the block; of several tensors the first."""
     seen: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.is_floating_point():
-                seen[name] = output
+            first = output[0] if isinstance(output, (tuple, list)) and output else output
+            if isinstance(first, Tensor) and first.is_floating_point():
+                seen[name] = first
 
         return hook
 

@@ -10,43 +10,78 @@ from torch import Tensor, nn
 
 from tenfold.forward import call, evaluating
 from tenfold.progress import Progress, silent
-from tenfold.tune.batches import count_batches, logits_of, read_batch
+from tenfold.tune.batches import Batch, count_batches, logits_of, read_batch, rows_of
+from tenfold.tune.engine import Alone
 
 Score = Callable[[nn.Module], float]
+Quality = Callable[[Any, Any], "Tensor | float"]  # output, batch as it came; higher is better
 
 
 def default_score(
-    validation: Iterable[Any] | None, objective: Callable[[Any], Tensor], classifies: bool
-) -> Score | None:
-    """Accuracy for batches with labels of a classifier, else the negative loss; None without
-    validation batches."""
+    validation: Iterable[Any] | None, objective: Callable[[Batch], Tensor], *,
+    classifies: bool, class_mode: int | None, quality: Quality | None, engine: Alone,
+) -> Score | None:  # fmt: skip
+    """The quality where one is given, accuracy for batches with labels of a classifier, else the
+    negative loss; None without validation batches."""
     if validation is None:
         return None
     count_batches(validation)
+    if quality is not None:
+        return lambda model: mean_quality(model, validation, quality, engine=engine)
     sample = read_batch(next(iter(validation)), torch.device("cpu"))
-    if classifies and sample.labels is not None:
-        return lambda model: accuracy(model, validation)
+    if classifies and sample.labels is not None and class_mode is not None:
+        return lambda model: accuracy(model, validation, class_mode, engine=engine)
 
     def negative_loss(model: nn.Module) -> float:
-        device = next(model.parameters()).device
-        losses = [float(objective(read_batch(raw, device))) for raw in validation]
-        return -sum(losses) / len(losses)
+        return -mean_over(
+            validation, lambda batch: (float(objective(batch)), rows_of(batch.raw)), model, engine
+        )
 
     return negative_loss
 
 
 def accuracy(
-    model: nn.Module, batches: Iterable[Any], class_mode: int = 1, progress: Progress = silent
-) -> float:
-    """Top-1 in per cent over labelled batches; the model's mode is put back."""
-    device = next(model.parameters()).device
-    hits = seen = 0
-    total = len(batches) if isinstance(batches, Sized) else 0
+    model: nn.Module, batches: Iterable[Any], class_mode: int = 1, progress: Progress = silent,
+    *, engine: Alone | None = None,
+) -> float:  # fmt: skip
+    """Top-1 in per cent over labelled batches; labels of -100 do not count. The model's mode is
+    put back."""
+
+    def hits(batch: Batch) -> tuple[float, int]:
+        found = logits_of(call(model, batch.inputs)).argmax(class_mode)
+        counted = batch.labels != -100
+        number = int(counted.sum())
+        return float((found == batch.labels)[counted].sum()) / max(number, 1), number
+
     with evaluating(model), torch.inference_mode():
-        for done, raw in enumerate(batches):
-            batch = read_batch(raw, device)
-            found = logits_of(call(model, batch.inputs)).argmax(class_mode)
-            hits += int((found == batch.labels).sum())
-            seen += batch.labels.numel()
-            progress("evaluating", done + 1, max(total, done + 1))
-    return 100 * hits / max(seen, 1)
+        return 100 * mean_over(batches, hits, model, engine or Alone(), progress)
+
+
+def mean_quality(
+    model: nn.Module, batches: Iterable[Any], quality: Quality, progress: Progress = silent,
+    *, engine: Alone | None = None,
+) -> float:  # fmt: skip
+    """Mean over all inputs of ``quality(output, batch)``, itself a mean over its batch."""
+
+    def judge(batch: Batch) -> tuple[float, int]:
+        return float(quality(call(model, batch.inputs), batch.raw)), rows_of(batch.raw)
+
+    with evaluating(model), torch.inference_mode():
+        return mean_over(batches, judge, model, engine or Alone(), progress)
+
+
+def mean_over(
+    batches: Iterable[Any], judge: Callable[[Batch], tuple[float, int]], model: nn.Module,
+    engine: Alone, progress: Progress = silent,
+) -> float:  # fmt: skip
+    """Weighted mean of ``(value, weight)`` over all batches and processes."""
+    device = next(model.parameters()).device
+    total = weights = 0.0
+    length = len(batches) if isinstance(batches, Sized) else 0
+    for done, raw in enumerate(batches):
+        part, share = engine.part(raw)
+        value, weight = judge(read_batch(part, device, share))
+        total, weights = total + value * weight, weights + weight
+        progress("evaluating", done + 1, max(length, done + 1))
+    total, weights = engine.total(total, weights, device)
+    return total / max(weights, 1)

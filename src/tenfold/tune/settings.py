@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tenfold.errors import bad_value
 
-PRECISIONS = ("fp32", "bf16", "auto")
+PRECISIONS = ("fp32", "bf16", "fp16", "auto")
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,21 @@ class TuneSettings:
         task, logits, features: weights of the task's loss, of the divergence from the original's
             output and of the normalised squared difference of block outputs.
         temperature: of the softened outputs (Hinton et al. 2015).
-        class_mode: mode of the output over which the softmax runs.
+        class_mode: mode of the output over which the softmax runs: 1 for ``(batch, classes,
+            ...)``, -1 for ``(batch, time, classes)``; None for outputs that are plain values
+            (regression), which are compared by their squared difference.
         batchnorm: ``"train"`` lets statistics follow the batches, ``"frozen"`` keeps them.
         reestimate: batches from which BatchNorm statistics are estimated anew before the first
             step; 0 keeps the original's.
-        precision: ``"fp32"``; ``"bf16"`` for the forward passes, weights staying as they are; or
-            ``"auto"``, bf16 where the hardware computes in it.
+        precision: ``"fp32"``; ``"bf16"`` or ``"fp16"`` (with a scaled loss) for the forward
+            passes, weights staying as they are; or ``"auto"``, bf16 where the hardware computes
+            in it.
+        balance: whether the factors of a chain are first given weights of one size, which
+            changes nothing that the network computes and lets all of them learn.
+        channels_last: whether to compute with the channels innermost, which most hardware likes.
+        accumulate: batches an optimiser step; their gradients are averaged.
+        ema: decay a step of an average of the weights, which is then judged and kept in place of
+            the weights themselves; 0 for none.
         every: seconds between two checkpoints within an epoch.
         seed: of shuffling, augmentation and dropout, per epoch.
     """
@@ -42,10 +51,14 @@ class TuneSettings:
     logits: float = 1.0
     features: float = 1.0
     temperature: float = 2.0
-    class_mode: int = 1
+    class_mode: int | None = 1
     batchnorm: str = "train"
     reestimate: int = 50
     precision: str = "fp32"
+    balance: bool = True
+    channels_last: bool = False
+    accumulate: int = 1
+    ema: float = 0.0
     every: float = 60.0
     seed: int = 0
 
@@ -58,11 +71,14 @@ class TuneSettings:
             raise bad_value(
                 "batchnorm must be 'train' or 'frozen'", repr(self.batchnorm), "choose one"
             )
-
         if self.precision not in PRECISIONS:
             raise bad_value(
                 "precision must be a known name", repr(self.precision), " or ".join(PRECISIONS)
             )
+        if self.accumulate < 1:
+            raise bad_value("accumulate must be at least 1", self.accumulate, "use 1")
+        if not 0 <= self.ema < 1:
+            raise bad_value("ema must lie in 0 to 1, without 1", self.ema, "use 0 or 0.999")
 
     def peak_rate(self, before: int, after: int) -> float:
         """The peak rate for a network that went from ``before`` to ``after`` parameters: little

@@ -1,0 +1,89 @@
+"""Data-free estimates for a network without normalisation, against plain Frobenius.
+
+    python benchmarks/no_batchnorm.py [--split held|test]
+
+One row an estimate, points lost at 2x, 3x and 4x fewer parameters, no data, no fine-tuning; the
+row ``real`` senses on training images and shows what there is to gain. Estimates are compared on
+training images that the network has not seen; the test images are looked at with ``--split
+test`` only. Writes ``results/no_batchnorm_<split>.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from plain import load_plain, split
+from tenfold.budget import resolve_budget
+from tenfold.curves import Curve, plain_damage, trace_curves
+from tenfold.demo.data import read_split
+from tenfold.demo.network import example
+from tenfold.metric import Metric
+from tenfold.rebuild import rebuild
+from tenfold.search import search
+from tenfold.sense import measure_damages
+from tenfold.sense.moments import estimate_moments
+from tenfold.sense.synthesise import smooth_noise
+from tenfold.survey import survey
+from tenfold.tune.score import accuracy
+from tenfold.values import Survey
+
+RESULTS = Path(__file__).parent / "results"
+TIMES = (2, 3, 4)
+IMAGES = 64
+Estimate = tuple[Sequence[Curve], Sequence[Tensor], Mapping[str, Metric]]
+
+
+def estimates(model: nn.Module, found: Survey) -> dict[str, Estimate]:
+    """Curves, damages and metrics of every way to guess what a layer can lose."""
+    bare = trace_curves(model, found)
+    torch.manual_seed(0)
+    inputs = {
+        "smooth": smooth_noise((IMAGES, 1, 28, 28)),
+        "white": torch.randn(IMAGES, 1, 28, 28),
+        "real": split()[0][0][:IMAGES],
+    }
+    table: dict[str, Estimate] = {
+        "frobenius": (bare, [plain_damage(c) for c in bare], {}),
+        "relative": (bare, [c.errors for c in bare], {}),
+    }
+    for name, x in inputs.items():
+        metrics = estimate_moments(model, found.sites, [x])
+        curves = trace_curves(model, found, metrics)
+        table[f"{name}: metric"] = (curves, [plain_damage(c) for c in curves], metrics)
+        table[f"{name}: metric, measured"] = (curves, measure_damages(model, curves, x), metrics)
+        table[f"{name}: Frobenius, measured"] = (bare, measure_damages(model, bare, x), {})
+    return table
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--split", choices=("held", "test"), default="held")
+    args = parser.parse_args()
+    x, y = split()[1] if args.split == "held" else read_split("test")
+    batches = list(zip(x.split(500), y.split(500)))
+    model = load_plain()
+    found, base = survey(model, example()), accuracy(model, batches)
+    print(f"{base:.2f} % on {len(y)} {args.split} images; points lost at {TIMES}")
+    lost: dict[str, list[float]] = {}
+    for name, (curves, damages, metrics) in estimates(model, found).items():
+        lost[name] = []
+        for times in TIMES:
+            limits = resolve_budget({"params": 1 / times}, found.totals)
+            built = rebuild(model, search(found, curves, damages, limits), metrics)
+            lost[name].append(round(base - accuracy(built, batches), 2))
+        print(f"{name:28}", *(f"{points:6.2f}" for points in lost[name]), flush=True)
+    command = f"python benchmarks/no_batchnorm.py --split {args.split}"
+    result = {"command": command, "base": base, "times": TIMES, "lost": lost,
+              "params": found.totals["params"], "torch": torch.__version__}  # fmt: skip
+    (RESULTS / f"no_batchnorm_{args.split}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Models in engines at batch sizes: time, memory and size, one frozen value a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from tenfold.bench.interleave import Timing, interleave
+from tenfold.bench.memory import peak_growth
+from tenfold.bench.tile import tile
+from tenfold.engines import ENGINES, Engine, check_available
+from tenfold.engines._tensors import first_tensor
+from tenfold.errors import bad_value
+from tenfold.forward import run
+from tenfold.progress import Progress, silent
+from tenfold.threads import torch_threads
+
+RUNS, WARMUP = 60, 5
+SECONDS = 20.0  # a cell; slow networks get fewer runs
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model in one engine: milliseconds a batch, peak growth of resident memory in bytes
+    (None where the system does not tell), bytes on disk, and the largest difference from the
+    model's output in PyTorch, as a share of that output's largest value."""
+
+    timing: Timing
+    memory: int | None
+    bytes: int
+    difference: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All models in one engine at one batch size, timed in turn."""
+
+    engine: str
+    label: str
+    version: str
+    threads: int
+    batch: int
+    models: Mapping[str, Measured]
+
+    def ratio(self, before: str = "before", after: str = "after") -> float:
+        """How many times faster ``after`` is than ``before``, by the medians."""
+        return self.models[before].timing.median / self.models[after].timing.median
+
+    def busy_ratio(self, before: str = "before", after: str = "after") -> float:
+        """The same by the time that the process was at work."""
+        return self.models[before].timing.busy / self.models[after].timing.busy
+
+
+def compare(
+    models: Mapping[str, nn.Module],
+    example: Any,
+    *,
+    engines: Sequence[str] = ("eager",),
+    batches: Sequence[int] = (1,),
+    threads: int = 1,
+    runs: int = RUNS,
+    warmup: int = WARMUP,
+    seconds: float = SECONDS,
+    progress: Progress = silent,
+) -> tuple[Cell, ...]:
+    """Time every model in every engine; within a cell run by run in turn.
+
+    Args:
+        models: by name; none is changed.
+        example: its first mode is the batch and is tiled to each size.
+        engines: names, all of which must be available here.
+        threads: of every engine.
+        runs, warmup, seconds: runs a model, rounds before them, and the time after which a cell
+            ends early.
+
+    Raises:
+        InputError: an unknown engine, a batch size below 1, a model that an engine cannot take.
+        MissingExtra: an engine that is not installed.
+    """
+    if min(batches, default=0) < 1:
+        raise bad_value("Batch sizes must be at least 1", list(batches), "write --batch 1,32")
+    chosen = [check_available(name) for name in engines]
+    cells: list[Cell] = []
+    with torch_threads(threads):
+        for engine in chosen:
+            for size in batches:
+                cells.append(
+                    fill_cell(engine, models, tile(example, size), size, threads, runs, warmup,
+                              seconds)
+                )  # fmt: skip
+                progress("timing", len(cells), len(chosen) * len(batches))
+    return tuple(cells)
+
+
+def fill_cell(
+    engine: Engine, models: Mapping[str, nn.Module], inputs: Any, batch: int, threads: int,
+    runs: int, warmup: int, seconds: float,
+) -> Cell:  # fmt: skip
+    """One engine, one batch size."""
+    packages = {name: engine.package(model, inputs) for name, model in models.items()}
+    memory = {
+        name: peak_growth(lambda package=package: engine.load(package, inputs, threads))  # type: ignore[misc]
+        for name, package in packages.items()
+    }
+    calls = {name: engine.load(package, inputs, threads) for name, package in packages.items()}
+    differences = {name: difference(calls[name](), model, inputs) for name, model in models.items()}
+    timings = interleave(calls, runs, warmup, seconds)
+    measured = {
+        name: Measured(timings[name], memory[name], packages[name].bytes, differences[name])
+        for name in models
+    }
+    return Cell(engine.name, engine.label, engine.version(), threads, batch, measured)
+
+
+def difference(output: Any, model: nn.Module, inputs: Any) -> float:
+    """Largest difference from PyTorch's output, relative to its largest value."""
+    got, expected = first_tensor(output).double(), first_tensor(run(model, inputs)).double()
+    return float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+
+
+def engines_at_hand() -> tuple[str, ...]:
+    """Engines that are installed and prepare a network in seconds."""
+    return tuple(n for n in ENGINES if ENGINES[n].quick and not ENGINES[n].unavailable())

@@ -1,0 +1,72 @@
+"""Where the time goes: every layer alone at the size it has in the network, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.bench.interleave import Timing, interleave
+from tenfold.engines import check_available
+from tenfold.forward import run
+from tenfold.progress import Progress, silent
+from tenfold.threads import torch_threads
+
+RUNS, WARMUP, SECONDS = 30, 3, 1.0
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """One layer: its timings by model name."""
+
+    name: str
+    timings: Mapping[str, Timing]
+
+
+def time_layers(
+    models: Mapping[str, nn.Module],
+    example: Any,
+    names: tuple[str, ...],
+    *,
+    engine: str = "eager",
+    threads: int = 1,
+    progress: Progress = silent,
+) -> tuple[LayerTime, ...]:
+    """Milliseconds of each named submodule alone, on an input of the size it sees in the first
+    of the models, interleaved between the models."""
+    runtime = check_available(engine)
+    inputs = inputs_of(next(iter(models.values())), example, names)
+    found = []
+    with torch_threads(threads):
+        for done, (name, given) in enumerate(inputs.items()):
+            calls = {
+                label: runtime.prepare(model.get_submodule(name), given, threads)
+                for label, model in models.items()
+            }
+            found.append(LayerTime(name, interleave(calls, RUNS, WARMUP, SECONDS)))
+            progress(f"layers, {engine}", done + 1, len(inputs))
+    return tuple(found)
+
+
+def inputs_of(model: nn.Module, example: Any, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Noise of the shape that each submodule's first input has in a forward pass."""
+    shapes: dict[str, Tensor] = {}
+
+    def recorder(name: str) -> Any:
+        def hook(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+            if inputs and isinstance(inputs[0], Tensor) and name not in shapes:
+                generator = torch.Generator().manual_seed(0)
+                shapes[name] = torch.randn(inputs[0].shape, generator=generator).to(inputs[0])
+
+        return hook
+
+    handles = [model.get_submodule(n).register_forward_pre_hook(recorder(n)) for n in names]
+    try:
+        run(model, example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes

@@ -1,0 +1,163 @@
+"""``tenfold bench``: how long a network takes here, before and after, in every engine at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from torch import nn
+
+from tenfold.bench import Cell, LayerTime, compare, engines_at_hand, time_layers
+from tenfold.cli._options import Example, Json, Weights
+from tenfold.cli._run import running
+from tenfold.cli._terminal import console, drawn_progress, say_json, table
+from tenfold.cli.evaluate import original_of
+from tenfold.engines import check_available
+from tenfold.errors import bad_value
+from tenfold.recipe import Recipe
+from tenfold.saving import PLAN, load, read_plan
+from tenfold.sources import open_model
+from tenfold.survey import survey
+
+What = Annotated[
+    str, typer.Argument(help="A directory that tenfold compress wrote, timed against its original; "
+                        "or a source, [bold]demo[/] or path/to/file.py:function.",
+                        metavar="SOURCE_OR_DIR")
+]  # fmt: skip
+Engines = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--engine", help="eager, eager-nchw, compile, onnxruntime, openvino, executorch, "
+                 "cuda; repeatable; by default every quick one that is installed."),
+]  # fmt: skip
+Batch = Annotated[str, typer.Option(help="Batch sizes, joined by commas.")]
+Threads = Annotated[int, typer.Option(help="Threads of every engine.", min=1)]
+Runs = Annotated[int, typer.Option(help="Timed runs a model and cell.", min=1)]
+Layers = Annotated[bool, typer.Option("--layers", help="Time every layer that was planned, alone.")]
+Original = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("--source", help="The original of a directory; by default as its recipe says."),
+]
+
+
+def bench(
+    what: What,
+    engine: Engines = None,
+    batch: Batch = "1,32",
+    threads: Threads = 1,
+    runs: Runs = 60,
+    layers: Layers = False,
+    source: Original = None,
+    weights: Weights = None,
+    example: Example = None,
+    json: Json = False,
+) -> None:
+    """Time a network in interleaved runs, with its file size and peak memory.
+
+    [bold]Examples[/]
+
+      tenfold bench demo --engine eager --batch 1
+
+      tenfold bench small --engine onnxruntime --batch 1,32 --threads 1 --layers
+    """
+    batches = read_batches(batch)
+    names = tuple(engine or engines_at_hand())
+    for name in names:
+        check_available(name)
+    models, shown, sites = open_models(what, source, weights, example)
+    with running(Recipe(threads=threads)), drawn_progress() as progress:
+        cells = compare(
+            models, shown, engines=names, batches=batches, threads=threads, runs=runs,
+            progress=progress,
+        )  # fmt: skip
+        alone = {
+            name: time_layers(
+                models, shown, sites, engine=name, threads=threads, progress=progress
+            )
+            for name in (names if layers else ())
+        }  # fmt: skip
+    out = console(json)
+    show_cells(out, cells, runs)
+    for name, found in alone.items():
+        show_layers(out, name, found)
+    if json:
+        say_json({
+            "cells": [asdict(cell) for cell in cells],
+            "layers": {name: [asdict(x) for x in found] for name, found in alone.items()},
+        })  # fmt: skip
+
+
+def open_models(
+    what: str, source: str | None, weights: str | None, example: str | None
+) -> tuple[dict[str, nn.Module], Any, tuple[str, ...]]:
+    """Before and after for a saved directory, one model for a source; an input; the sites."""
+    if not Path(what).is_dir():
+        loaded = open_model(what, weights, example)
+        sites = tuple(site.name for site in survey(loaded.model, loaded.example).sites)
+        return {"model": loaded.model}, loaded.example, sites
+    recipe = original_of(what, source, weights)
+    loaded = open_model(recipe.source, recipe.weights, example or recipe.example)
+    plan = read_plan(Path(what) / PLAN)
+    models = {"before": loaded.model, "after": load(what, loaded.model)}
+    return models, loaded.example, tuple(choice.site for choice in plan.choices)
+
+
+def read_batches(text: str) -> tuple[int, ...]:
+    """``1,32`` as numbers."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise bad_value("Batch sizes must be whole numbers", repr(text), "write 1,32") from None
+
+
+def show_cells(out: Console, cells: Sequence[Cell], runs: int) -> None:
+    """A row an engine, batch size and model."""
+    rows = []
+    for cell in cells:
+        first = next(iter(cell.models))
+        for name, found in cell.models.items():
+            time = found.timing
+            rows.append([
+                cell.label if name == first else "", name, str(cell.batch), f"{time.median:.3f}",
+                f"{time.low:.3f}-{time.high:.3f}", f"{cell.ratio(first, name):.2f}x",
+                f"{cell.busy_ratio(first, name):.2f}x", megabytes(found.bytes),
+                megabytes(found.memory),
+            ])  # fmt: skip
+    heads = [
+        "engine",
+        "model",
+        "#batch",
+        "#ms",
+        "#10-90 %",
+        "#faster",
+        "#at work",
+        "#file",
+        "#peak",
+    ]
+    out.print(table("Latency", heads, rows))
+    out.print(
+        f"{cells[0].threads} thread(s), median and spread of at most {runs} interleaved runs; "
+        "'at work' compares the time the process had a processor, which other programs disturb "
+        "less; peak is what it grows by at its highest while it loads and runs the model."
+    )
+
+
+def show_layers(out: Console, engine: str, found: Sequence[LayerTime]) -> None:
+    """A row a layer, then the sum."""
+    names = list(found[0].timings)
+    pair = names == ["before", "after"]
+    sums = [sum(x.timings[n].median for x in found) for n in names]
+    rows = [[x.name, *(f"{x.timings[n].median:.3f}" for n in names)] for x in found]
+    rows.append(["together", *(f"{value:.3f}" for value in sums)])
+    if pair:
+        rows = [[*row, f"{float(row[1]) / max(float(row[2]), 1e-9):.2f}x"] for row in rows]
+    heads = ["layer", *(f"#{n} ms" for n in names), *(["#faster"] if pair else [])]
+    out.print(table(f"\nAlone in {engine}", heads, rows))
+
+
+def megabytes(count: int | None) -> str:
+    """Bytes in words."""
+    return "unknown" if count is None else f"{count / 1e6:.1f} MB"

@@ -1,0 +1,34 @@
+"""``torch.compile`` with its default backend, channels last."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import torch
+
+from tenfold.engines._base import ENGINES, Package, Run
+from tenfold.engines.eager import Eager, laid_out, pinned
+from tenfold.forward import call
+
+
+class Compiled(Eager):
+    """The model is compiled at the first run, which takes from seconds to minutes."""
+
+    name = "compile"
+    label = "torch.compile, channels last"
+    quick = False
+
+    def unavailable(self) -> str | None:
+        if not any(map(shutil.which, ("c++", "g++", "clang++", "cl"))):
+            return "no C++ compiler, which torch.compile needs; install g++ or clang++"
+        return None
+
+    def load(self, package: Package, example: Any, threads: int) -> Run:
+        torch.compiler.reset()  # each shape compiles anew, within the limit on recompilations
+        inputs = laid_out(example, self.memory_format)
+        compiled: Any = torch.compile(package.content, dynamic=False)
+        return pinned(lambda: call(compiled, inputs), threads)
+
+
+ENGINES.add("compile", Compiled())

@@ -1,0 +1,45 @@
+"""PyTorch eager on a CUDA device; a run ends when the device is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tenfold.engines._base import ENGINES, Package, Run
+from tenfold.engines.eager import Eager, laid_out, pinned
+from tenfold.forward import call
+from tenfold.tune.batches import to_device
+
+
+class Cuda(Eager):
+    """Threads count for the launching side only."""
+
+    name = "cuda"
+    label = "PyTorch eager, CUDA"
+
+    def unavailable(self) -> str | None:
+        if not torch.cuda.is_available():
+            return "no CUDA device that PyTorch can use; time on another engine"
+        return None
+
+    def version(self) -> str:
+        return f"{torch.__version__}, {torch.cuda.get_device_name()}"
+
+    def package(self, model: nn.Module, example: Any) -> Package:
+        package = super().package(model, example)
+        return Package(package.content.to("cuda"), package.bytes)
+
+    def load(self, package: Package, example: Any, threads: int) -> Run:
+        inputs = to_device(laid_out(example, self.memory_format), torch.device("cuda"))
+
+        def work() -> Any:
+            found = call(package.content, inputs)
+            torch.cuda.synchronize()
+            return found
+
+        return pinned(work, threads)
+
+
+ENGINES.add("cuda", Cuda())

@@ -1,0 +1,80 @@
+"""PyTorch eager on the CPU, in either memory format."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.engines._base import ENGINES, Engine, Package, Run
+from tenfold.forward import call
+from tenfold.threads import torch_threads
+
+
+class Eager(Engine):
+    """Channels last: what PyTorch's own convolutions are fastest in."""
+
+    name = "eager"
+    label = "PyTorch eager, channels last"
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def version(self) -> str:
+        return str(torch.__version__)
+
+    def package(self, model: nn.Module, example: Any) -> Package:
+        copied = copy.deepcopy(model).eval()
+        copied.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        return Package(copied, stored_bytes(copied))
+
+    def load(self, package: Package, example: Any, threads: int) -> Run:
+        inputs = laid_out(example, self.memory_format)
+        return pinned(lambda: call(package.content, inputs), threads)
+
+
+class EagerContiguous(Eager):
+    """NCHW: what a model has when nobody changed it."""
+
+    name = "eager-nchw"
+    label = "PyTorch eager, NCHW"
+    memory_format = torch.contiguous_format
+
+
+def pinned(work: Run, threads: int) -> Run:
+    """The work without gradients on this many of torch's threads, set only where they differ:
+    whoever times has set them already, and setting them takes as long as a small layer."""
+
+    def run() -> Any:
+        with torch.inference_mode():
+            if torch.get_num_threads() == threads:
+                return work()
+            with torch_threads(threads):
+                return work()
+
+    return run
+
+
+def laid_out(example: Any, memory_format: torch.memory_format) -> Any:
+    """The example with its four-dimensional tensors in a memory format."""
+    if isinstance(example, Mapping):
+        return {key: laid_out(value, memory_format) for key, value in example.items()}
+    if isinstance(example, (tuple, list)):
+        return tuple(laid_out(value, memory_format) for value in example)
+    if not isinstance(example, Tensor) or example.ndim != 4:
+        return example
+    return example.contiguous(memory_format=memory_format)
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """Bytes of parameters and buffers, tied ones once."""
+    distinct = {t.data_ptr(): t.numel() * t.element_size() for t in model.state_dict().values()}
+    return sum(distinct.values())
+
+
+ENGINES.add("eager", Eager())
+ENGINES.add("eager-nchw", EagerContiguous())

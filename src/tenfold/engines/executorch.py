@@ -1,0 +1,64 @@
+"""ExecuTorch with XNNPACK, in process."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from tenfold.engines._base import ENGINES, Engine, Package, Run, lacking, version_of
+from tenfold.engines._onnx import quiet
+from tenfold.engines._tensors import flat_tensors
+from tenfold.errors import InputError
+
+
+class ExecuTorch(Engine):
+    """The program as a phone would load it."""
+
+    name = "executorch"
+    label = "ExecuTorch, XNNPACK"
+    quick = False
+
+    def unavailable(self) -> str | None:
+        return lacking(("executorch",), "executorch")
+
+    def version(self) -> str:
+        return version_of("executorch")
+
+    def package(self, model: nn.Module, example: Any) -> Package:
+        written = lower(copy.deepcopy(model).eval(), example)
+        return Package(written, len(written))
+
+    def load(self, package: Package, example: Any, threads: int) -> Run:
+        from executorch.extension.pybindings import portable_lib
+
+        portable_lib._unsafe_reset_threadpool(threads)
+        program = portable_lib._load_for_executorch_from_buffer(package.content)
+        inputs = tuple(flat_tensors(example))
+        return lambda: program.run_method("forward", inputs)
+
+
+def lower(model: nn.Module, example: Any) -> bytes:
+    """The program's bytes. Raises InputError with the exporter's first line."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    keywords = dict(example) if isinstance(example, Mapping) else {}
+    arguments = tuple(example) if isinstance(example, (tuple, list)) else (example,)
+    with quiet():
+        try:
+            exported = torch.export.export(model, () if keywords else arguments, keywords)
+            edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+            return bytes(edge.to_executorch().buffer)
+        except Exception as error:
+            told = str(error).strip().splitlines() or [type(error).__name__]
+            raise InputError(
+                f"A model must lower to ExecuTorch to run there, but found "
+                f"{type(error).__name__}: {told[0]}; time it on the engine eager."
+            ) from error
+
+
+ENGINES.add("executorch", ExecuTorch())

@@ -1,0 +1,46 @@
+"""ONNX Runtime on the CPU, sequential execution, all graph optimisations."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from tenfold.engines._base import ENGINES, Engine, Package, Run, lacking, version_of
+from tenfold.engines._onnx import to_onnx
+from tenfold.engines._tensors import flat_arrays
+
+
+class OnnxRuntime(Engine):
+    """The default CPU provider; inputs and outputs stay arrays, no copy is timed."""
+
+    name = "onnxruntime"
+    label = "ONNX Runtime"
+
+    def unavailable(self) -> str | None:
+        return lacking(("onnx", "onnxscript", "onnxruntime"), "onnx")
+
+    def version(self) -> str:
+        return version_of("onnxruntime")
+
+    def package(self, model: nn.Module, example: Any) -> Package:
+        written = to_onnx(copy.deepcopy(model).eval(), example)
+        return Package(written, len(written))
+
+    def load(self, package: Package, example: Any, threads: int) -> Run:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(
+            package.content, options, providers=["CPUExecutionProvider"]
+        )
+        names = [each.name for each in session.get_inputs()]
+        feed = dict(zip(names, flat_arrays(example)))
+        return lambda: session.run(None, feed)
+
+
+ENGINES.add("onnxruntime", OnnxRuntime())

@@ -1,0 +1,49 @@
+"""OpenVINO on the CPU, tuned for latency, single precision."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from tenfold.engines._base import ENGINES, Engine, Package, Run, lacking, version_of
+from tenfold.engines._onnx import to_onnx
+from tenfold.engines._tensors import flat_arrays
+
+
+class OpenVino(Engine):
+    """Reads the model as ONNX."""
+
+    name = "openvino"
+    label = "OpenVINO"
+
+    def unavailable(self) -> str | None:
+        return lacking(("openvino",), "openvino") or lacking(("onnx", "onnxscript"), "onnx")
+
+    def version(self) -> str:
+        return version_of("openvino")
+
+    def package(self, model: nn.Module, example: Any) -> Package:
+        written = to_onnx(copy.deepcopy(model).eval(), example)
+        return Package(written, len(written))
+
+    def load(self, package: Package, example: Any, threads: int) -> Run:
+        import openvino
+
+        core = openvino.Core()
+        settings = {
+            "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": "f32",
+        }  # fmt: skip
+        compiled = core.compile_model(core.read_model(package.content), "CPU", settings)
+        request, arrays = compiled.create_infer_request(), flat_arrays(example)
+
+        def run() -> Any:
+            request.infer(arrays, share_inputs=True)
+            return [request.get_output_tensor(k).data for k in range(len(compiled.outputs))]
+
+        return run
+
+
+ENGINES.add("openvino", OpenVino())

@@ -1,0 +1,65 @@
+"""Measured shares on disk, one file an engine, version, number of threads and processor."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tenfold.cache_folder import cache_folder
+from tenfold.engines import Engine
+
+VERSION = 1
+
+
+def conditions(engine: Engine, threads: int) -> dict[str, str | int]:
+    """What a measured share holds for."""
+    return {
+        "engine": engine.name, "version": engine.version(), "threads": threads,
+        "machine": platform.machine(), "processor": processor(), "table": VERSION,
+    }  # fmt: skip
+
+
+def read_shares(held_for: Mapping[str, str | int]) -> dict[str, float]:
+    """What earlier runs measured; nothing when there is no cache or it is damaged."""
+    path = _path(held_for)
+    if path is None:
+        return {}
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+        found = json.loads(path.read_text("utf-8"))["shares"]
+        return {str(key): float(value) for key, value in found.items() if float(value) > 0}
+    return {}
+
+
+def add_shares(held_for: Mapping[str, str | int], shares: Mapping[str, float]) -> None:
+    """Keep what was measured; an unwritable directory is passed over."""
+    path = _path(held_for)
+    if path is None:
+        return
+    merged = {**read_shares(held_for), **shares}
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        Path(part).write_text(json.dumps({"held_for": held_for, "shares": merged}), "utf-8")
+        Path(part).replace(path)
+
+
+def _path(held_for: Mapping[str, str | int]) -> Path | None:
+    folder = cache_folder()
+    name = hashlib.sha256(json.dumps(held_for, sort_keys=True).encode()).hexdigest()[:24]
+    return folder / f"latency-{name}.json" if folder else None
+
+
+def processor() -> str:
+    """The processor's name."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,92 @@
+"""A folder of tiny ONNX models to be timed on another device, with the script that does it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tenfold.curves import Curve
+from tenfold.engines import check_available
+from tenfold.engines._onnx import export, write_light
+from tenfold.engines._tensors import flat_arrays
+from tenfold.errors import InputError, bad_value
+from tenfold.latency.interpolate import choose_axes
+from tenfold.latency.unit import Unit, units_of
+from tenfold.progress import Progress, silent
+
+SCRIPT = "measure_table.py"
+
+
+def write_folder(
+    model: nn.Module,
+    example: Any,
+    curves: Sequence[Curve],
+    folder: str | Path,
+    progress: Progress = silent,
+) -> int:
+    """Write every unit a latency budget may look at, the whole network and the script to a new
+    folder, whole or not at all; returns the number of units.
+
+    Weights of the units are constants, so the files are small. Raises MissingExtra without onnx,
+    InputError when the model does not export or the folder exists or cannot be written."""
+    check_available("onnxruntime")
+    target = Path(folder)
+    if target.exists():
+        raise bad_value("The output must not exist yet", target, "choose another name")
+    units = grid_units(curves)
+    whole = export(model, example)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        index = {unit.key: _write(part, number, unit) for number, unit in enumerate(units)}
+        progress("layers", len(units), len(units))
+        (part / "whole.onnx").write_bytes(whole)
+        shapes = [list(array.shape) for array in flat_arrays(example)]
+        listed = {"whole": {"file": "whole.onnx", "input": shapes}, "units": index}
+        (part / "units.json").write_text(json.dumps(listed, indent=1), "utf-8")
+        script = files("tenfold.latency").joinpath(SCRIPT).read_text("utf-8")
+        (part / SCRIPT).write_text(script, "utf-8")
+        part.chmod(0o755)
+        part.rename(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return len(units)
+
+
+def grid_units(curves: Sequence[Curve]) -> list[Unit]:
+    """Dense units first, then the nodes between which a table interpolates."""
+    found: dict[str, Unit] = {}
+    for curve in sorted(curves, key=lambda c: c.format != "dense"):
+        nodes = product(*choose_axes(curve.ranks)) if curve.ranks.shape[1] else [()]
+        for ranks in nodes:
+            for unit in units_of(curve.site, curve.format, ranks):
+                found.setdefault(unit.key, unit)
+    return list(found.values())
+
+
+def _write(part: Path, number: int, unit: Unit) -> dict[str, Any]:
+    """One file, and its line in the index."""
+    name, example = f"{number:05}.onnx", unit.example()
+    (part / name).write_bytes(write_light(unit.module(), example))
+    dense = replace(unit, format="dense", ranks=()).key
+    return {"file": name, "input": list(example.shape), "dense": dense}
+
+
+def _unwritable(target: Path, error: Exception) -> InputError:
+    return bad_value(
+        "The output must be writable", f"{error}", f"choose another place than {target}"
+    )

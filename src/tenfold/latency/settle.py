@@ -1,0 +1,100 @@
+"""Search, measure what was chosen, search again; then build, time the whole, and correct."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from tenfold.curves import Curve
+from tenfold.errors import BudgetError
+from tenfold.latency.ruler import COST, Ruler
+from tenfold.latency.unit import units_of
+from tenfold.values import Limit, Plan, Survey
+
+LOOKS = 8  # searches until every chosen row must be a measured one
+ROUNDS = 4  # plans that are built and timed
+MARGIN = 0.03  # of the limit, left free for the noise of the clock
+
+Find = Callable[[Survey, Sequence[Curve], Sequence[Tensor], Sequence[Limit]], Plan]
+Clock = Callable[[Plan], float]  # milliseconds of the network that a plan describes
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A plan and the milliseconds that its network took."""
+
+    plan: Plan
+    reached: float
+
+
+def settle(
+    ruler: Ruler,
+    survey: Survey,
+    curves: Sequence[Curve],
+    damages: Sequence[Tensor],
+    limits: Sequence[Limit],
+    find: Find,
+    clock: Clock | None,
+) -> Plan:
+    """A plan whose latency was measured, layer by layer and, with a ``clock``, as a whole.
+
+    What the whole takes beyond the sum of its layers is booked on the part outside the sites and
+    the search runs again, a few rounds at most. The best plan within the limit is returned, or
+    the one that came closest: the report says by how much it missed.
+
+    Raises BudgetError when the limits cannot be met by the table.
+    """
+    (limit,) = (limit for limit in limits if limit.cost == COST)
+    tried: list[Tried] = []
+    for _ in range(ROUNDS):
+        try:
+            plan = find_measured(ruler, survey, curves, damages, limits, find)
+        except BudgetError:
+            if not tried:
+                raise
+            break  # the correction made it unreachable by the table
+        if clock is None:
+            return plan
+        tried.append(Tried(plan, clock(plan)))
+        if (1 - 2 * MARGIN) * limit.value <= tried[-1].reached <= limit.value:
+            break
+        beyond = tried[-1].reached - plan.predicted[COST]
+        survey = replace(survey, fixed={**survey.fixed, COST: survey.fixed[COST] + beyond})
+    return record(best(tried, limit.value), tried)
+
+
+def find_measured(
+    ruler: Ruler, survey: Survey, curves: Sequence[Curve], damages: Sequence[Tensor],
+    limits: Sequence[Limit], find: Find,
+) -> Plan:  # fmt: skip
+    """Search until every chosen row was measured; at last among measured rows alone."""
+    sites = {site.name: site for site in survey.sites}
+    tight = [replace(x, value=(1 - MARGIN) * x.value) if x.cost == COST else x for x in limits]
+    plan = None
+    for look in range(LOOKS):
+        last = look == LOOKS - 1 and ruler.measure is not None
+        plan = find(survey, *ruler.price(curves, damages, exact=last), tight)
+        unsure = [c for c in plan.choices if not ruler.knows(c, sites[c.site])]
+        if not unsure or ruler.measure is None:
+            break
+        ruler.know(u for c in unsure for u in units_of(sites[c.site], c.format, c.ranks))
+    assert plan is not None
+    return replace(plan, budget=tuple(limits))
+
+
+def best(tried: Sequence[Tried], limit: float) -> Tried:
+    """The least damage within the limit, or else the least time."""
+    within = [x for x in tried if x.reached <= limit]
+    if within:
+        return min(within, key=lambda x: x.plan.damage)
+    return min(tried, key=lambda x: x.reached)
+
+
+def record(chosen: Tried, tried: Sequence[Tried]) -> Plan:
+    """The plan with what was measured on the way."""
+    rounds = [{"predicted": x.plan.predicted[COST], "reached": x.reached} for x in tried]
+    noted = {"reached_ms": chosen.reached, "rounds": rounds}
+    settings = {**chosen.plan.settings, COST: {**chosen.plan.settings.get(COST, {}), **noted}}
+    return replace(chosen.plan, settings=settings)

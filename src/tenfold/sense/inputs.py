@@ -1,0 +1,39 @@
+"""Synthetic inputs in numbers enough to train on, kept on disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.errors import bad_value
+from tenfold.forward import frozen_rng
+from tenfold.progress import Progress, silent
+from tenfold.sense.cache import cached
+from tenfold.sense.synthesise import can_synthesise, synthesise
+
+TOGETHER = 64  # inputs that match the statistics as one batch
+
+
+def synthetic_inputs(
+    model: nn.Module, example: Any, count: int, seed: int = 0, progress: Progress = silent
+) -> Tensor:
+    """``count`` inputs shaped like the example's, made from the model's BatchNorm statistics.
+
+    Raises InputError where there are none, or where the example is not one real tensor.
+    """
+    if not can_synthesise(model, example):
+        raise bad_value(
+            "Synthetic inputs need BatchNorm statistics and one input tensor", "none",
+            "pass data, 100 unlabelled inputs are enough",
+        )  # fmt: skip
+
+    def make() -> dict[str, Tensor]:
+        sizes = [min(TOGETHER, count - done) for done in range(0, count, TOGETHER)]
+        parts = [synthesise(model, example, size, progress=progress) for size in sizes]
+        return {"inputs": torch.cat(parts)}
+
+    with frozen_rng(seed):
+        key = ("training inputs", count, seed, tuple(example.shape[1:]))
+        return cached(key, model, make)["inputs"]

@@ -1,0 +1,39 @@
+"""The errors that end a run, each naming the step."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tenfold.errors import TrainingError
+from tenfold.forward import run
+from tenfold.tune.batches import Batch
+from tenfold.tune.distill import recorded
+
+
+def diverged(model: nn.Module, batch: Batch, step: int, what: str) -> TrainingError:
+    """The error that names the step and the first layer whose output is not finite."""
+    first = first_bad_layer(model, batch)
+    return TrainingError(
+        f"The {what} must stay finite, but found NaN or infinity at step {step + 1} in {first}; "
+        "lower the rate or the clip, or check this batch (the best weights are kept)."
+    )
+
+
+def first_bad_layer(model: nn.Module, batch: Batch) -> str:
+    """Name of the first layer that turns out NaN or infinity on a batch."""
+    leaves = tuple(n for n, m in model.named_modules() if n and not list(m.children()))
+    with recorded(model, leaves) as seen:
+        run(model, batch.inputs)
+    bad = (name for name, value in seen.items() if not bool(torch.isfinite(value).all()))
+    return next(bad, "the loss itself")
+
+
+def unreadable(error: Exception, step: int, saved: bool) -> TrainingError:
+    """The error that names the step whose batch could not be had."""
+    told = " ".join(str(error).split())
+    kept = "mend it and run again to resume at this step" if saved else "mend it and run again"
+    return TrainingError(
+        f"Data must give a batch, but found {type(error).__name__}: {told} at step {step + 1}; "
+        f"{kept}."
+    )

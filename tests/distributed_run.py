@@ -1,0 +1,61 @@
+"""What each process of ``test_distributed`` runs; alone it is the reference."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader, TensorDataset
+
+import tenfold
+from tenfold.tune import tune
+from tests.networks import example
+from tests.tuning import SETTINGS, Images, make_pair
+
+FROZEN = replace(SETTINGS, batchnorm="frozen", ema=0.9)
+
+
+def fine_tune(data, settings, folder=None):
+    teacher, student = make_pair()
+    held = [(Images(teacher).images[:9], Images(teacher).labels[:9])]
+    return tune(
+        student, teacher, data, settings=settings, validation=held, checkpoint=folder
+    )  # fmt: skip
+
+
+def everything(folder):
+    """A plan, three trained models; what they come to."""
+    teacher, _ = make_pair()
+    plan = tenfold.plan(teacher, example(), "params=0.4", formats=["svd", "tucker"])
+    data = Images(teacher)
+    rows = DataLoader(TensorDataset(data.images, data.labels), batch_size=8, shuffle=True)
+    tuned = {
+        "split": fine_tune(data, FROZEN, folder / "checkpoint"),
+        "uneven": fine_tune(list(data.images.split(9)), FROZEN),
+        "sharded": fine_tune(rows, replace(FROZEN, accumulate=2)),
+    }
+    weights = {
+        f"{name}.{key}": value
+        for name, found in tuned.items()
+        for key, value in found.model.state_dict().items()
+    }
+    histories = {name: found.history for name, found in tuned.items()}
+    told = tenfold.plan_to_json(replace(plan, seconds={}))
+    return told, weights, histories
+
+
+def main(folder):
+    torch.set_num_threads(1)
+    rank = os.environ.get("RANK", "alone")
+    plan, weights, histories = everything(folder)
+    save_file({k: v.contiguous() for k, v in weights.items()}, folder / f"{rank}.safetensors")
+    (folder / f"{rank}.json").write_text(json.dumps({"plan": plan, "histories": histories}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

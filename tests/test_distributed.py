@@ -1,0 +1,98 @@
+"""Two processes do what one does: the same plan, the same weights, one set of files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tenfold.errors import InputError, MissingExtra
+from tenfold.processes import World, gathered, once, opened, outcome, own, share, world
+from tenfold.threads import parallel_map
+from tests.distributed_run import everything
+
+pytest.importorskip("accelerate")
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    """The folder that two gloo processes have written to."""
+    folder = tmp_path_factory.mktemp("two")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    env = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, "-m", "tests.distributed_run", str(folder)], cwd=ROOT, env=env,
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def read(folder, rank):
+    return json.loads((folder / f"{rank}.json").read_text()), load_file(
+        folder / f"{rank}.safetensors"
+    )
+
+
+def test_two_processes_plan_and_train_as_one(launched, tmp_path):
+    plan, weights, histories = everything(tmp_path)
+    first, second = read(launched, 0), read(launched, 1)
+    assert first[0] == second[0]
+    assert first[0]["plan"] == json.loads(json.dumps(plan))
+    for key, value in weights.items():
+        assert torch.equal(first[1][key], second[1][key])
+        torch.testing.assert_close(first[1][key], value, rtol=0, atol=1e-5)
+    for name, found in histories.items():
+        for mine, theirs in zip(found, first[0]["histories"][name]):
+            assert theirs["loss"] == pytest.approx(mine["loss"], abs=1e-5)
+            assert theirs["score"] == pytest.approx(mine["score"], abs=1e-5)
+
+
+def test_one_process_writes(launched):
+    names = sorted(path.name for path in (launched / "checkpoint").iterdir())
+    assert names == ["best.safetensors", "resume.safetensors"]
+
+
+def test_alone_nothing_is_launched(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    assert world() == World(0, 1)
+    assert once(lambda: 3) == 3
+    assert list(share(lambda x: 2 * x, [1, 2])) == [2, 4]
+    assert list(parallel_map(lambda x: 2 * x, range(5))) == [0, 2, 4, 6, 8]
+
+
+def test_launched_without_accelerate_it_says_so(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(MissingExtra, match="distributed"):
+        world()
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 8])
+def test_shared_results_come_in_order(monkeypatch, count):
+    """All processes of a world played by one."""
+    items = list(range(count))
+    parts = [[outcome(str, x) for x in own(items, World(rank, 3))] for rank in range(3)]
+
+    def all_gather_object(found, mine):
+        found[:] = parts
+
+    monkeypatch.setattr(torch.distributed, "all_gather_object", all_gather_object)
+    assert gathered(parts[1], World(1, 3)) == [str(x) for x in items]
+
+
+def test_an_error_in_one_process_is_raised_in_all():
+    def fail(_):
+        raise InputError("A value must be good, but found a bad one; mend it.")
+
+    with pytest.raises(InputError, match="mend it"):
+        opened(outcome(fail, 1))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from tenfold.explain import not_exported
 from tenfold.forward import evaluating, frozen_rng, run
@@ -55,7 +56,7 @@ def is_open(program: ExportedProgram) -> bool:
     """Whether the first mode of every input of the graph is left open."""
     given = set(program.graph_signature.user_inputs)
     shapes = [node.meta["val"].shape for node in program.graph.nodes if node.name in given]
-    return bool(shapes) and all(not isinstance(shape[0], int) for shape in shapes)
+    return bool(shapes) and not any(is_concrete_int(shape[0]) for shape in shapes)
 
 
 def takes_batches(model: nn.Module, example: Any) -> bool:

@@ -57,7 +57,7 @@ def show(title: str, done: Quantised) -> None:
     print(f"{title}: {done.variant}, on {done.calibration} inputs, error {done.error:.4f}")
     for x in done.files:
         speed = "  ".join(f"batch {b} {t.median:8.3f} ms" for b, t in x.latency.items())
-        print(f"  {x.name:10} {x.bytes:9,} bytes  {speed}  {x.accuracy:.2f} %")
+        print(f"  {x.name:10} {x.bytes:9,} bytes  {speed}  {x.accuracy:.2f} %", flush=True)
 
 
 def summary(done: Quantised) -> dict[str, Any]:
@@ -90,13 +90,14 @@ def main() -> None:
     began = time.perf_counter()
     network = load_network()
     small = compressed(asked.folder, asked.budget, asked.epochs, network)
-    found = {
-        "both": to_int8(small, network, calibrated=True),
-        "both, no data": to_int8(small, network, calibrated=False),
-        "int8 alone": to_int8(network, None, calibrated=True),
-    }
-    for title, done in found.items():
-        show(title, done)
+    found = {}
+    for title, model, original, calibrated in (
+        ("both", small, network, True),
+        ("both, no data", small, network, False),
+        ("int8 alone", network, None, True),
+    ):
+        found[title] = to_int8(model, original, calibrated)
+        show(title, found[title])
     claim = summary(found["both"])
     print(json.dumps(claim, indent=1))
     kept = claim["times_smaller"]["both"] >= WANTED
@@ -105,7 +106,7 @@ def main() -> None:
     asked.out.write_text(
         json.dumps(
             {
-                "command": "python benchmarks/int8.py", "saved": asked.folder is not None,
+                "command": f"python benchmarks/int8.py{' DIR' if asked.folder else ''}",
                 "budget": None if asked.folder else asked.budget,
                 "epochs": None if asked.folder else asked.epochs, **claim,
                 "runs": {title: quantised_to_json(done) for title, done in found.items()},

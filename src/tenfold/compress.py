@@ -21,6 +21,7 @@ from tenfold.latency import read_table, settle, start_ruler
 from tenfold.processes import once
 from tenfold.progress import Clock, Progress, silent
 from tenfold.rebuild import build_structure, planned, rebuild
+from tenfold.reconstruct import reconstruct
 from tenfold.report import Report, make_report
 from tenfold.search import check_reachable, search
 from tenfold.sense import Sensed, measure_damages, sense, synthetic_inputs
@@ -205,7 +206,15 @@ def apply(
     with frozen_rng(seed):
         planned(model, plan)
         sensed = sense_again(plan, model, calibration, seed, progress)
-        return rebuild(model, plan, sensed.metrics, progress)
+        return build(model, plan, sensed, progress)
+
+
+def build(model: nn.Module, plan: Plan, sensed: Sensed, progress: Progress) -> nn.Module:
+    """The planned layers; fitted one after the other where there are inputs to fit them on."""
+    built = rebuild(model, plan, sensed.metrics, progress)
+    if not sensed.batches:
+        return built
+    return reconstruct(model, built, plan, sensed.batches, sensed.metrics, progress)
 
 
 def sense_again(
@@ -271,7 +280,7 @@ def compress(
         latency_table=latency_table, seed=seed, progress=progress,
     )  # fmt: skip
     with frozen_rng(seed):
-        built = rebuild(model, chosen, sensed.metrics, progress)
+        built = build(model, chosen, sensed, progress)
     history: tuple[dict[str, Any], ...] = ()
     if data is not None:
         few = isinstance(data, (str, Tensor))

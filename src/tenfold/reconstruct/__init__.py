@@ -1,4 +1,4 @@
-"""model, model', Plan, inputs -> model': each factored layer fitted to the outputs of the original."""
+"""model, model', Plan, inputs -> model': each factored layer fitted to the original's outputs."""
 
 from tenfold.reconstruct.stage import reconstruct
 

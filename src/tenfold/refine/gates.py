@@ -52,9 +52,9 @@ class Gated:
 
 def gate(site: Site, name: str, ranks: Sequence[int], module: nn.Module) -> Gated:
     """Open gates on a chain as it was built."""
-    links = list(module) if isinstance(module, nn.Sequential) else [module]
+    links: list[Any] = list(module) if isinstance(module, nn.Sequential) else [module]
     cuts = cuts_of(FORMATS[name].chain(site, ranks))
-    like = links[0].weight
+    like: Tensor = links[0].weight
     logits = tuple(
         torch.full((rank,), OPEN, device=like.device, requires_grad=True) for rank in ranks
     )

@@ -20,9 +20,9 @@ from tenfold.tune.batches import read_batch
 from tenfold.tune.distill import Objective
 from tenfold.values import Limit
 
-FACTOR_RATE, GATE_RATE = 5e-5, 0.08  # Adam moves each number by about its rate a step
+FACTOR_RATE, GATE_RATE = 5e-5, 0.05  # Adam moves each number by about its rate a step
 DECOMPOSITION = 0.01  # weight of the decomposition error: outputs say more than weights
-PENALTY = 20.0
+PENALTY = 0.5  # gentle: what the network can spare should decide, not the first steps
 DISTIL = TuneSettings(task=0.0, temperature=1.0)
 
 
@@ -61,7 +61,9 @@ def train(
             optimiser.step()
             optimiser.zero_grad()
             prices = force.detach() if step % 5 == 4 else prices
-            trace.append({"step": float(step), "loss": float(loss), **shares(setting, used)})
+            trace.append(
+                {"step": float(step), "loss": float(loss.detach()), **shares(setting, used)}
+            )
             progress("refining", step + 1, setting.steps)
     return tuple(trace[::5])
 

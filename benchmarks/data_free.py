@@ -145,9 +145,8 @@ def main() -> None:
     for method in args.methods:
         table[method] = rows(model, found, batches, base, method, curves, damages, sensed, budgets)
     table["end-to-end"] = together(model, example, batches, base, budgets)
-    print(
-        f"{name}: {base:.2f} % on {sum(len(y) for _, y in batches)} {args.split} images; points lost at"
-    )
+    images = sum(len(y) for _, y in batches)
+    print(f"{name}: {base:.2f} % on {images} {args.split} images; points lost at")
     for method, entry in table.items():
         print(f"{method:12}", *(f"{at} {x['lost']:6.2f}" for at, x in entry.items()), sep="   ")
     if args.split != "test":

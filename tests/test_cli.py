@@ -167,7 +167,9 @@ def test_a_slip_in_a_flag_is_bad_input_too(capsys):
     assert "No such option" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["inspect", "plan", "compress", "evaluate", "demo"])
+@pytest.mark.parametrize(
+    "command", ["inspect", "plan", "compress", "evaluate", "bench", "table", "demo"]
+)
 def test_help_shows_examples(command, capsys):
     assert main([command, "-h"]) == 0
     told = capsys.readouterr().out

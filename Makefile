@@ -27,7 +27,7 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet -e '.[dev,onnx,distributed]'
+	$(BIN)/python -m pip install --quiet -e '.[dev,onnx,distributed,executorch,openvino]'
 	touch $@
 
 clean:

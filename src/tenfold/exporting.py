@@ -18,7 +18,6 @@ from tenfold.exporters._base import Runner
 from tenfold.fusing import fuse
 from tenfold.inputs import batch_of, check_example, mapped, resize, shuffle
 from tenfold.placing import placing
-from tenfold.trace import takes_batches
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def export(
         fused: fold what ``tenfold.fuse`` folds before exporting.
 
     Returns what was compared: the example, and a random input of another batch size where the
-    model takes one and the file is not bound to the example's.
+    file takes one.
 
     Raises:
         MissingExtra: a package is missing.
@@ -63,9 +62,8 @@ def export(
         example = mapped(lambda x: x.detach().cpu(), example)
         fused = fused and exporter.fuses
         written = fuse(plain, example) if fused else plain
-        exporter.write(written, example, part)
+        dynamic = exporter.write(written, example, part)
         runner = reopen(exporter, part, written)
-        dynamic = exporter.dynamic and takes_batches(plain, example)
         probes = probes_of(example, dynamic)
         difference = check_same(
             plain, runner, probes, to, lambda: blame(exporter, written, example, part.parent)

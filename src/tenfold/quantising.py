@@ -25,7 +25,6 @@ from tenfold.placing import placing
 from tenfold.progress import Progress, silent
 from tenfold.quantisers import QUANTISERS
 from tenfold.report.recount import environment
-from tenfold.trace import takes_batches
 
 BATCH = 32  # inputs a calibration run
 LATENCY_BATCHES = (1, 32)
@@ -88,16 +87,17 @@ def quantise(
     fused = fuse(plain, example)
     with placing(target) as part, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
+        models = {} if original is None else {"original": fuse(plain_copy(original), example)}
+        paths, dynamic = write_floats(to, {**models, "compressed": fused}, example, folder)
         inputs = calibration_inputs(plain, example, calibration, seed, progress)
-        tried, files = try_variants(to, fused, example, inputs, folder, progress)
+        size = BATCH if dynamic else batch_of(example)
+        tried, files = try_variants(to, fused, example, inputs, size, folder, progress)
         best = min(tried, key=lambda variant: tried[variant])
         check_close(tried[best], to)
         shutil.copyfile(files[best], part)
-        models = {} if original is None else {"original": fuse(plain_copy(original), example)}
-        paths = write_floats(to, {**models, "compressed": fused}, example, folder)
         measured = measure_files(
-            to, {**paths, "int8": files[best]}, example, test, batch_sizes(to, plain, example),
-            progress,
+            to, {**paths, "int8": files[best]}, example, test,
+            LATENCY_BATCHES if dynamic else (size,), progress,
         )  # fmt: skip
         done = Quantised(target, to, best, tried[best], tried, inputs[2], measured, environment())
         note = part.with_name(f"{target.name}.json")
@@ -106,13 +106,12 @@ def quantise(
 
 
 def try_variants(
-    to: str, model: nn.Module, example: Any, inputs: tuple[Any, Any, str], folder: Path,
-    progress: Progress,
+    to: str, model: nn.Module, example: Any, inputs: tuple[Any, Any, str], size: int,
+    folder: Path, progress: Progress,
 ) -> tuple[dict[str, float], dict[str, Path]]:  # fmt: skip
     """A file a variant, and how far its outputs are from the model's."""
     quantiser, exporter = QUANTISERS[to], EXPORTERS[to]
     ranges, judged, _ = inputs
-    size = BATCH if len(batch_sizes(to, model, example)) > 1 else batch_of(example)
     state = quantiser.prepare(model, example, folder)
     variants = quantiser.variants(state)
     tried, files = {}, {}
@@ -141,21 +140,13 @@ def check_close(error: float, to: str) -> None:
         )  # fmt: skip
 
 
-def batch_sizes(to: str, model: nn.Module, example: Any) -> tuple[int, ...]:
-    """Those to time: of a file with an open batch one and many, else the example's."""
-    if EXPORTERS[to].dynamic and takes_batches(model, example):
-        return LATENCY_BATCHES
-    return (batch_of(example),)
-
-
 def write_floats(
     to: str, models: Mapping[str, nn.Module], example: Any, folder: Path
-) -> dict[str, Path]:
-    """The float models as files of the same runtime."""
+) -> tuple[dict[str, Path], bool]:
+    """The float models as files of the same runtime, and whether all take any batch size."""
     paths = {name: folder / f"{name}{EXPORTERS[to].suffix}" for name in models}
-    for name, file in paths.items():
-        EXPORTERS[to].write(models[name], example, file)
-    return paths
+    opened = [EXPORTERS[to].write(models[name], example, file) for name, file in paths.items()]
+    return paths, all(opened)
 
 
 def quantised_to_json(done: Quantised) -> dict[str, Any]:

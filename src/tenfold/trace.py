@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from tenfold.explain import not_exported
 from tenfold.forward import evaluating, frozen_rng, run
@@ -15,33 +16,47 @@ from tenfold.inputs import arguments, batch_of, check_example, leaves, resize, v
 from tenfold.quiet import quiet
 
 
-def trace(model: nn.Module, example: Any, *, dynamic: bool = False) -> ExportedProgram:
+def trace(model: nn.Module, example: Any, *, batch: str = "as given") -> ExportedProgram:
     """The forward pass as one graph of ATen operations, in evaluation mode.
 
     Args:
-        dynamic: leave the first mode of every input open, as the batch; the example is then
-            tiled to two, because torch.export takes a batch of one for a constant.
+        batch: ``"as given"`` binds the graph to the example's shape; ``"open"`` leaves the first
+            mode of every input open where the model does (``is_open`` tells).
 
     Raises:
         InputError: the model cannot be traced; the sentence names the operation.
     """
     check_example(example)
-    inputs = resize(example, 2) if dynamic else example
-    args, keywords = arguments(inputs)
+    if batch == "open" and takes_batches(model, example):
+        # torch.export takes a batch of one for a constant, so it is shown two.
+        program = export_program(model, resize(example, 2), open_batch(example))
+        if is_open(program):
+            return program
+    return export_program(model, example, None)
+
+
+def export_program(model: nn.Module, example: Any, shapes: Any) -> ExportedProgram:
+    """torch.export with its errors in one sentence."""
+    args, keywords = arguments(example)
     try:
         with quiet(), evaluating(model), torch.no_grad(), frozen_rng():
-            return torch.export.export(
-                model, args, keywords, dynamic_shapes=open_batch(inputs) if dynamic else None
-            )
+            return torch.export.export(model, args, keywords, dynamic_shapes=shapes)
     except Exception as error:  # it raises whatever the model's own code trips over
         raise not_exported(error, "torch.export") from error
 
 
 def open_batch(example: Any) -> Any:
-    """Dynamic shapes for torch.export: the first mode of each input."""
+    """Dynamic shapes for torch.export: the first mode of each input, unless the model fixes it."""
     if isinstance(example, Mapping):
-        return {key: {0: Dim.DYNAMIC} for key in example}
-    return tuple({0: Dim.DYNAMIC} for _ in values(example))
+        return {key: {0: Dim.AUTO} for key in example}
+    return tuple({0: Dim.AUTO} for _ in values(example))
+
+
+def is_open(program: ExportedProgram) -> bool:
+    """Whether the first mode of every input of the graph is left open."""
+    given = set(program.graph_signature.user_inputs)
+    shapes = [node.meta["val"].shape for node in program.graph.nodes if node.name in given]
+    return bool(shapes) and not any(is_concrete_int(shape[0]) for shape in shapes)
 
 
 def takes_batches(model: nn.Module, example: Any) -> bool:

@@ -11,6 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from tenfold.cli._options import Json, Weights
+from tenfold.cli._run import running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import Folder, Source, original_of
 from tenfold.errors import bad_value
@@ -18,6 +19,7 @@ from tenfold.exporting import Exported
 from tenfold.exporting import export as write
 from tenfold.measuring import RUNS
 from tenfold.quantising import Quantised, quantise, quantised_to_json
+from tenfold.recipe import Recipe
 from tenfold.saving import load
 from tenfold.sources import Loaded, open_data, open_model
 
@@ -82,7 +84,8 @@ def export(
     if int8:
         quantise_and_show(loaded, model, to, out, data, test, json)
         return
-    done = write(model, loaded.example, out, to=to, fused=not no_fuse)
+    with running(Recipe()):
+        done = write(model, loaded.example, out, to=to, fused=not no_fuse)
     console(json).print(sentence(done))
     if json:
         say_json({**asdict(done), "path": str(done.path)})
@@ -103,7 +106,7 @@ def quantise_and_show(
 ) -> None:  # fmt: skip
     """Quantise, measure, and show the float files and the int8 one in a table."""
     labelled = test or data
-    with drawn_progress() as progress:
+    with running(Recipe()), drawn_progress() as progress:
         done = quantise(
             model, loaded.example, out, to=to, original=loaded.model, progress=progress,
             calibration=open_data(data, "train") if data else None,

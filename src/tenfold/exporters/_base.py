@@ -18,14 +18,12 @@ Runner = Callable[[Any], Any]  # from an example to the outputs, as the model ta
 class Exporter(ABC):
     """One kind of file. Stateless; ``tenfold.export`` checks what it wrote.
 
-    ``dynamic`` says whether the file serves other batch sizes than the example's; ``fuses``
-    whether it may hold a fused model; ``packages`` are the modules it imports, ``extra`` the
-    extra of tenfold that brings them.
+    ``fuses`` says whether the file may hold a fused model; ``packages`` are the modules it
+    imports, ``extra`` the extra of tenfold that brings them.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str]
-    dynamic: ClassVar[bool] = True
     fuses: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
@@ -41,8 +39,9 @@ class Exporter(ABC):
         return None
 
     @abstractmethod
-    def write(self, model: nn.Module, example: Any, path: Path) -> None:
-        """Write ``path`` and, where the kind has several files, others of the same stem."""
+    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        """Write ``path`` and, where the kind has several files, others of the same stem; returns
+        whether they serve other batch sizes than the example's."""
 
     @abstractmethod
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:

@@ -19,12 +19,12 @@ class ExecuTorch(Exporter):
 
     name = "executorch"
     suffix = ".pte"
-    dynamic = False
     packages = ("executorch",)
     extra = "executorch"
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> None:
+    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
         lower(trace(model, example), path)
+        return False
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
         with quiet():

@@ -13,7 +13,7 @@ from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.forward import run
 from tenfold.inputs import leaves, names, values
 from tenfold.quiet import quiet
-from tenfold.trace import takes_batches, trace
+from tenfold.trace import is_open, trace
 
 
 class Onnx(Exporter):
@@ -24,8 +24,8 @@ class Onnx(Exporter):
     packages = ("onnx", "onnxscript", "onnxruntime")
     extra = "onnx"
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> None:
-        program = trace(model, example, dynamic=takes_batches(model, example))
+    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        program = trace(model, example, batch="open")
         count = len(leaves(run(model, example)))
         outputs = ["output"] if count == 1 else [f"output{index}" for index in range(count)]
         try:
@@ -38,6 +38,7 @@ class Onnx(Exporter):
         except Exception as error:  # the converter has errors of several libraries
             raise not_exported(error, "torch.onnx.export") from error
         strip(path)
+        return is_open(program)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
         return open_session(path)
@@ -47,7 +48,7 @@ def strip(path: Path) -> None:
     """Without notes on where each node came from, which are long and tell paths."""
     import onnx
 
-    model = onnx.load(str(path))
+    model = onnx.load(str(path), load_external_data=False)
     graph = model.graph
     for noted in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         del noted.metadata_props[:]

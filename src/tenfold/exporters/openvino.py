@@ -12,7 +12,7 @@ from tenfold.explain import not_exported
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.inputs import values
 from tenfold.quiet import quiet
-from tenfold.trace import takes_batches, trace
+from tenfold.trace import is_open, trace
 
 
 class OpenVino(Exporter):
@@ -23,10 +23,9 @@ class OpenVino(Exporter):
     packages = ("openvino",)
     extra = "openvino"
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> None:
-        dynamic = takes_batches(model, example)
-        program = trace(model, example, dynamic=dynamic)
-        shapes = [[-1 if dynamic else len(x), *x.shape[1:]] for x in values(example)]
+    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        program = trace(model, example, batch="open")
+        shapes = [[-1 if is_open(program) else len(x), *x.shape[1:]] for x in values(example)]
         try:
             with quiet():
                 import openvino
@@ -36,6 +35,7 @@ class OpenVino(Exporter):
                 openvino.save_model(made, str(path), compress_to_fp16=False)
         except Exception as error:  # the converter has errors of its own frontend
             raise not_exported(error, "OpenVINO") from error
+        return is_open(program)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
         import openvino

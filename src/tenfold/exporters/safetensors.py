@@ -13,6 +13,7 @@ from torch import nn
 from tenfold.errors import bad_value
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.forward import run
+from tenfold.trace import takes_batches
 
 
 class Safetensors(Exporter):
@@ -22,8 +23,9 @@ class Safetensors(Exporter):
     suffix = ".safetensors"
     fuses = False
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> None:
+    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
         save_model(model, str(path))
+        return takes_batches(model, example)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
         if structure is None:

@@ -19,11 +19,10 @@ class TfLite(Exporter):
 
     name = "tflite"
     suffix = ".tflite"
-    dynamic = False
     packages = ("litert_torch", "ai_edge_litert")
     extra = "tflite"
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> None:
+    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
         check_example(example)
         args, keywords = arguments(example)
         try:
@@ -33,6 +32,7 @@ class TfLite(Exporter):
                 litert_torch.convert(model, args, keywords).export(str(path))
         except Exception as error:  # the converter has errors of several libraries
             raise not_exported(error, "litert-torch") from error
+        return False
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
         with quiet():

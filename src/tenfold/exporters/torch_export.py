@@ -11,7 +11,7 @@ from torch import nn
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.forward import call
 from tenfold.quiet import quiet
-from tenfold.trace import takes_batches, trace
+from tenfold.trace import is_open, trace
 
 
 class TorchExport(Exporter):
@@ -20,10 +20,11 @@ class TorchExport(Exporter):
     name = "torch-export"
     suffix = ".pt2"
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> None:
-        program = trace(model, example, dynamic=takes_batches(model, example))
+    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        program = trace(model, example, batch="open")
         with quiet():
             torch.export.save(program, str(path))
+        return is_open(program)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
         with quiet():

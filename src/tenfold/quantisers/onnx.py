@@ -18,9 +18,10 @@ from tenfold.exporters import EXPORTERS
 from tenfold.exporters.onnx import strip
 from tenfold.inputs import names, values
 from tenfold.quantisers._base import QUANTISERS, Quantiser
+from tenfold.quantisers._compact import compact
 from tenfold.quiet import quiet
 
-PERCENTILES = {"minmax": 100.0, "percentile 99.99": 99.99, "percentile 99.9": 99.9}
+SHARES = {"minmax": 100.0, "percentile 99.999": 99.999, "percentile 99.99": 99.99}
 FLOAT = ", depthwise in float"
 
 
@@ -50,7 +51,7 @@ class OnnxInt8(Quantiser):
 
     def variants(self, state: State) -> tuple[str, ...]:
         endings = ("", FLOAT) if state.depthwise else ("",)
-        return tuple(f"{method}{ending}" for ending in endings for method in PERCENTILES)
+        return tuple(f"{method}{ending}" for ending in endings for method in SHARES)
 
     def write(self, state: State, inputs: Sequence[Any], variant: str, path: Path) -> None:
         from onnxruntime.quantization import (
@@ -60,7 +61,7 @@ class OnnxInt8(Quantiser):
             quantize_static,
         )
 
-        share = PERCENTILES[variant.removesuffix(FLOAT)]
+        share = SHARES[variant.removesuffix(FLOAT)]
         method = CalibrationMethod.MinMax if share == 100 else CalibrationMethod.Percentile
         with quiet():
             quantize_static(
@@ -71,6 +72,7 @@ class OnnxInt8(Quantiser):
                 nodes_to_exclude=list(state.depthwise) if variant.endswith(FLOAT) else [],
             )  # fmt: skip
         strip(path)
+        compact(path)
 
 
 def depthwise(file: Path) -> Iterator[str]:

@@ -207,6 +207,7 @@ def compress(
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
+    batches = None if data is None else batches_of(data, model, example, seed, progress)
     chosen, sensed = choose(
         model, example, budget, formats=formats, include=include, exclude=exclude,
         round_to=round_to, method=method, metric=metric, calibration=calibration, seed=seed,
@@ -215,11 +216,10 @@ def compress(
     with frozen_rng(seed):
         built = rebuild(model, chosen, sensed.metrics, progress)
     history: tuple[dict[str, Any], ...] = ()
-    if data is not None:
-        few = isinstance(data, (str, Tensor))
-        settings = tuning or replace(GENTLE if few else TuneSettings(), seed=seed)
+    if batches is not None:
+        usual = GENTLE if isinstance(batches, Blends) else TuneSettings()
+        settings = tuning or replace(usual, seed=seed)
         settings = settings if epochs is None else replace(settings, epochs=epochs)
-        batches = batches_of(data, model, example, seed, progress)
         tuned = tune(
             built, model, batches, settings=settings, loss=loss, validation=validation,
             quality=quality, checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,

@@ -166,6 +166,7 @@ def compress(
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
+    batches = None if data is None else batches_of(data, model, example, seed, progress)
     check_depth(refine, budget)
     found = choose(
         model, example, budget, formats=formats, include=include, exclude=exclude,
@@ -178,11 +179,10 @@ def compress(
         else:
             chosen, built = found.plan, build(model, found.plan, found.sensed, progress)
     history: tuple[dict[str, Any], ...] = ()
-    if data is not None:
-        few = isinstance(data, (str, Tensor))
-        settings = tuning or replace(GENTLE if few else TuneSettings(), seed=seed)
+    if batches is not None:
+        usual = GENTLE if isinstance(batches, Blends) else TuneSettings()
+        settings = tuning or replace(usual, seed=seed)
         settings = settings if epochs is None else replace(settings, epochs=epochs)
-        batches = batches_of(data, model, example, seed, progress)
         tuned = tune(
             built, model, batches, settings=settings, loss=loss, validation=validation,
             quality=quality, checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,

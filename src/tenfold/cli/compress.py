@@ -28,7 +28,7 @@ from tenfold.cli._options import (
     Threads,
     Weights,
 )  # fmt: skip
-from tenfold.cli._run import plan_arguments, running
+from tenfold.cli._run import plan_arguments, read_mode, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
@@ -167,16 +167,6 @@ def settings_of(recipe: Recipe, base: TuneSettings | None) -> TuneSettings:
     if recipe.class_mode is not None:
         asked["class_mode"] = read_mode(recipe.class_mode)
     return replace(base or TuneSettings(), **asked)
-
-
-def read_mode(text: str) -> int | None:
-    """A mode of a tensor, or None for ``none``."""
-    if text == "none":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_value("--class-mode must be a number or none", repr(text), "use 1") from None
 
 
 def show(recipe: Recipe, loaded: Loaded, result: tenfold.Result, json: bool) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tenfold.tune.chains import balance, balance_all, chains, incoming, outgoing
 from torch import nn
 
 import tenfold
@@ -16,7 +17,6 @@ from tenfold.formats import FORMATS
 from tenfold.metric import Metric
 from tenfold.survey import describe
 from tenfold.tune import tune
-from tenfold.tune.chains import balance, balance_all, chains, incoming, outgoing
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair
 

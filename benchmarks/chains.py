@@ -24,8 +24,8 @@ from torch import Tensor, nn
 import cifar
 import tenfold
 from recover import Augmented, plan_for
+from tenfold.chains import balance_all, chains
 from tenfold.tune import TuneSettings, loop, tune
-from tenfold.tune.chains import balance_all, chains
 from tenfold.tune.score import accuracy
 
 RESULTS = Path(__file__).parent / "results"

@@ -1,6 +1,6 @@
 """Faster on the clock: five networks, before and after, in every CPU engine that is installed.
 
-    python benchmarks/latency.py [--only resnet18] [--seconds 6]
+    python benchmarks/latency.py [--only resnet18] [--seconds 4]
 
 One thread, batch 1, interleaved runs. Weights other than the demo network's are random, for
 structure is all a clock sees, so plans are made in plain Frobenius. ``faster`` is the ratio of the
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 import networks
 import tenfold
@@ -67,7 +68,7 @@ def main() -> None:
     """Run the cases, print a table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="cases whose name starts so")
-    parser.add_argument("--seconds", type=float, default=6.0, help="at most, an engine and case")
+    parser.add_argument("--seconds", type=float, default=4.0, help="at most, an engine and case")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)

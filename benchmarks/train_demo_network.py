@@ -2,7 +2,10 @@
 
     python benchmarks/train_demo_network.py --data /usr/share/datasets/fashion-mnist
 
-The folder is what Debian's package ``dataset-fashion-mnist`` installs. All settings were
+The folder is what Debian's package ``dataset-fashion-mnist`` installs. The network learns from
+50,000 training images; the other 10,000 are embedded, so that what comes with the package to
+recover accuracy with is new to it, as a user's held-out data would be: a network knows what it
+was trained on by heart, and then neither its outputs nor the labels say much. All settings were
 fixed beforehand; the test images are looked at once, at the end. A checkpoint is kept every
 epoch in ``--work``, so an interrupted run goes on where it stopped.
 """
@@ -98,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build"))
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
@@ -120,8 +123,8 @@ def main() -> None:
     began = time.perf_counter()
     train(
         model,
-        standardise(raw["train-images-idx3-ubyte"]),
-        raw["train-labels-idx1-ubyte"].long(),
+        standardise(raw["train-images-idx3-ubyte"][SUBSET:]),
+        raw["train-labels-idx1-ubyte"][SUBSET:].long(),
         args,
     )
     top1 = accuracy(

@@ -7,13 +7,18 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import torch
 from safetensors.torch import save_file
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.utils.data import DataLoader, TensorDataset
 
 import tenfold
 from tenfold.tune import tune
+from tenfold.tune.engine import Launched
+from tenfold.tune.rates import groups
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair
 
@@ -49,10 +54,28 @@ def everything(folder):
     return told, weights, histories
 
 
+def prepare_sharded(self, student, optimiser):
+    """What Accelerate does for FSDP2, which it leaves out on CPUs."""
+    fully_shard(student, mesh=init_device_mesh("cpu", (self.here.size,)))
+    return student, torch.optim.AdamW(groups(student, FROZEN.weight_decay))
+
+
+def fully_sharded(folder):
+    """Parameters spread over the processes; trained, then taken up from disk."""
+    teacher, _ = make_pair()
+    found = {}
+    with mock.patch.object(Launched, "prepare", prepare_sharded):
+        for name in ("fsdp", "fsdp again"):
+            tuned = fine_tune(Images(teacher), FROZEN, folder / "sharded")
+            found.update({f"{name}.{k}": v for k, v in tuned.model.state_dict().items()})
+    return found
+
+
 def main(folder):
     torch.set_num_threads(1)
     rank = os.environ.get("RANK", "alone")
     plan, weights, histories = everything(folder)
+    weights |= fully_sharded(folder)
     save_file({k: v.contiguous() for k, v in weights.items()}, folder / f"{rank}.safetensors")
     (folder / f"{rank}.json").write_text(json.dumps({"plan": plan, "histories": histories}))
 

@@ -31,6 +31,16 @@ def loader():
     torch.manual_seed(1)
     return [(torch.randn(8, 3, 8, 8), torch.randint(0, 4, (8,))) for _ in range(3)]
 
+def images():
+    torch.manual_seed(1)
+    return torch.randn(12, 3, 8, 8)
+
+def loss(output, batch):
+    return ((output - 1) ** 2).mean()
+
+def closeness(output, batch):
+    return -loss(output, batch)
+
 def broken():
     raise RuntimeError("no such thing")
 
@@ -85,6 +95,48 @@ def test_compress_then_evaluate(net, tmp_path, capsys):
     assert not list(tmp_path.glob("*.checkpoint"))
     assert main(["evaluate", str(out), "--data", f"{net}:loader", "--json"]) == 0
     assert set(last_json(capsys)["accuracy"]) == {"before", "after"}
+
+
+def test_a_loss_and_a_quality_of_ones_own(net, tmp_path, capsys):
+    out = tmp_path / "small"
+    arguments = [
+        "compress", f"{net}:pair", "--budget", "params=0.6", "--data", f"{net}:loader", "--epochs",
+        "2", "--loss", f"{net}:loss", "--quality", f"{net}:closeness", "--class-mode", "none",
+        "--validation", f"{net}:loader", "--out", str(out),
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    history = json.loads((out / "report.json").read_text())["history"]
+    assert history[-1]["score"] < 0
+    capsys.readouterr()
+    assert main(["evaluate", str(out), "--data", f"{net}:loader", "--json",
+                 "--quality", f"{net}:closeness"]) == 0  # fmt: skip
+    found = last_json(capsys)["quality"]
+    assert found["after"] == pytest.approx(history[-1]["score"], abs=1e-4)
+
+
+def test_a_few_inputs_in_one_tensor(net, tmp_path):
+    out = tmp_path / "small"
+    assert main(["compress", f"{net}:pair", "--budget", "params=0.6", "--data", f"{net}:images",
+                 "--epochs", "1", "--out", str(out)]) == 0  # fmt: skip
+    settings = json.loads((out / "plan.json").read_text())["settings"]["tuning"]
+    assert (settings["batchnorm"], settings["rate"]) == ("frozen", 5e-4)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--data", "NET:loader", "--loss", "NET:number"], "no function 'number'"),
+        (["--data", "NET:loader", "--class-mode", "two"], "must be a number or none"),
+        (["--loss", "NET:loss"], "--loss needs --data"),
+        (["--class-mode", "1"], "--class-mode needs --data"),
+        (["--data", "synthetic"], "100 unlabelled inputs"),
+    ],
+)
+def test_a_slip_in_the_fine_tuning_is_told(net, tmp_path, capsys, flags, told):
+    flags = [flag.replace("NET", str(net)) for flag in flags]
+    assert main(["compress", f"{net}:pair", "--budget", "params=0.6", *flags,
+                 "--out", str(tmp_path / "small")]) == 2  # fmt: skip
+    assert told in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_saved_recipe_repeats_the_run(net, tmp_path):
@@ -167,7 +219,9 @@ def test_a_slip_in_a_flag_is_bad_input_too(capsys):
     assert "No such option" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["inspect", "plan", "compress", "evaluate", "demo"])
+@pytest.mark.parametrize(
+    "command", ["inspect", "plan", "compress", "evaluate", "bench", "table", "demo"]
+)
 def test_help_shows_examples(command, capsys):
     assert main([command, "-h"]) == 0
     told = capsys.readouterr().out

@@ -55,6 +55,14 @@ def test_two_processes_plan_and_train_as_one(launched, tmp_path):
             assert theirs["score"] == pytest.approx(mine["score"], abs=1e-5)
 
 
+def test_spread_parameters_end_as_whole_ones(launched):
+    weights = read(launched, 0)[1]
+    for key in [key for key in weights if key.startswith("split.")]:
+        name = key.removeprefix("split.")
+        torch.testing.assert_close(weights[f"fsdp.{name}"], weights[key], rtol=0, atol=1e-5)
+        assert torch.equal(weights[f"fsdp again.{name}"], weights[f"fsdp.{name}"])
+
+
 def test_one_process_writes(launched):
     names = sorted(path.name for path in (launched / "checkpoint").iterdir())
     assert names == ["best.safetensors", "resume.safetensors"]

@@ -90,7 +90,7 @@ def dense_of(found, site):
     return sum(dense_time(unit) for unit in units_of(site))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.integers(0, 1000), st.floats(0.3, 3.0), st.floats(0.3, 1.0),
     st.sampled_from(["energy", "uniform"]),
@@ -125,7 +125,7 @@ def settled(beyond):
     def clock(plan):
         return beyond * (extended.fixed["latency"] + sum(c.costs["latency"] for c in plan.choices))
 
-    plan = settle(ruler, extended, curves, damages, limits, partial(search), clock)
+    plan = settle(ruler, extended, curves, damages, limits, partial(search, method="energy"), clock)
     return plan, limits[0].value
 
 
@@ -211,6 +211,12 @@ def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
     file.write_text("damaged")
     start_ruler(model, example(), found, Target("eager", 1, True)).price(few)
     assert json.loads(file.read_text())["shares"]
+
+
+def test_an_engine_that_is_not_installed_is_told(net, monkeypatch, capsys):
+    monkeypatch.setattr(ENGINES["onnxruntime"], "unavailable", lambda: "no onnxruntime; get it")
+    assert main(["plan", f"{net}:make", "--budget", "latency=0.5@onnxruntime"]) == 6
+    assert "'onnxruntime' must be installed, but found no onnxruntime" in capsys.readouterr().err
 
 
 def test_a_latency_budget_end_to_end(tmp_path):

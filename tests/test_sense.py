@@ -82,6 +82,9 @@ def test_moments_are_those_of_a_linear_layer_worked_by_hand():
         nn.Conv2d(3, 4, (2, 3), padding="same", dilation=(1, 2), bias=False),
         nn.Conv1d(3, 4, 4, padding="same", bias=False),
         nn.Conv1d(3, 4, 3, padding=1, dilation=2, bias=False),
+        nn.Conv2d(3, 4, (3, 5), padding=(1, 2), padding_mode="reflect", bias=False),
+        nn.Conv2d(3, 4, 3, padding="same", padding_mode="circular", bias=False),
+        nn.Conv1d(3, 4, 3, padding=2, padding_mode="replicate", bias=False),
     ],
 )
 def test_patches_are_what_the_layer_sees(layer):

@@ -134,7 +134,7 @@ def test_a_hundred_inputs_in_one_tensor_are_enough():
     teacher, student = make_pair()
     images = noise(100, 3, 12, 12)
     result = tenfold.compress(
-        teacher, example(), "params=0.4", data=images, epochs=2, metric="frobenius",
+        teacher, example(), "params=0.4", data=images, epochs=1, metric="frobenius",
         formats=["cp", "tucker"],
     )  # fmt: skip
     unseen = torch.randn(100, 3, 12, 12, generator=torch.Generator().manual_seed(10))
@@ -142,7 +142,8 @@ def test_a_hundred_inputs_in_one_tensor_are_enough():
     assert result.plan.settings["tuning"]["batchnorm"] == "frozen"
 
 
-def test_without_data_the_inputs_are_made():
+def test_without_data_the_inputs_are_made(monkeypatch):
+    monkeypatch.setattr("tenfold.compress.SYNTHETIC", 64)
     teacher, student = make_pair()
     result = tenfold.compress(
         teacher, example(), "params=0.4", data="synthetic", epochs=1, metric="frobenius",

@@ -1,35 +1,32 @@
-"""The order of the stages: survey, sense, search, rebuild, tune, report. No other file knows it."""
+"""The public functions: plan, apply, compress. With choose.py and realise.py, which they are made
+of, the only files that know the order of the stages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tenfold.bench import Timed, time_pair, timed_pair
-from tenfold.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
-from tenfold.curves import Curve, cheapest_curves, plain_damage, trace_curves
-from tenfold.engines import check_available
+from tenfold.bench import Timed, time_pair
+from tenfold.budget import BudgetSpec
+from tenfold.choose import choose
 from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng
-from tenfold.latency import read_table, settle, start_ruler
 from tenfold.processes import once
-from tenfold.progress import Clock, Progress, silent
-from tenfold.rebuild import build_structure, planned, rebuild
+from tenfold.progress import Progress, silent
+from tenfold.realise import build, check_depth, refine_together
+from tenfold.rebuild import planned
 from tenfold.report import Report, make_report
-from tenfold.search import check_reachable, search
-from tenfold.sense import Sensed, measure_damages, sense, synthetic_inputs
+from tenfold.sense import Sensed, sense, synthetic_inputs
 from tenfold.survey import survey
 from tenfold.tune import GENTLE, Blends, TuneSettings, tune
 from tenfold.values import Plan
 
 SYNTHETIC = 256  # inputs to fine-tune on where there are no data
-LATENCY_STEP = 8  # of ranks when a latency is limited: kernels like whole vectors
 
 
 @dataclass(frozen=True)
@@ -86,107 +83,7 @@ def plan(
         model, example, budget, formats=formats, include=include, exclude=exclude,
         round_to=round_to, method=method, metric=metric, calibration=calibration,
         latency_table=latency_table, seed=seed, progress=progress,
-    )[0]  # fmt: skip
-
-
-def choose(
-    model: nn.Module, example: Any, budget: BudgetSpec, *, formats: Sequence[str] | None,
-    include: Sequence[str], exclude: Sequence[str], round_to: int | None, method: str, metric: str,
-    calibration: Iterable[Any] | None, latency_table: str | Path | None, seed: int,
-    progress: Progress,
-) -> tuple[Plan, Sensed]:  # fmt: skip
-    """``plan``, with what was sensed on the way."""
-    target = latency_target(parse_budget(budget))
-    step = round_to if round_to is not None else (LATENCY_STEP if target else 1)
-    table = read_table(latency_table) if target and latency_table else None
-    clock = Clock()
-    with frozen_rng(seed):
-        found = survey(model, example, include=tuple(include), exclude=tuple(exclude))
-        ruler = start_ruler(model, example, found, target, table, progress) if target else None
-        found = ruler.extend(found) if ruler else found
-        limits = resolve_budget(budget, found.totals)
-        bare: Sequence[Curve] = cheapest_curves(found, formats, step)
-        check_reachable(ruler.price(bare)[0] if ruler else bare, found, limits)
-        clock.lap("survey")
-        sensed = once(lambda: sense(
-            model, found, example, metric=metric, calibration=calibration, seed=seed,
-            progress=progress,
-        ))  # fmt: skip
-        clock.lap("sense")
-        curves = trace_curves(
-            model, found, sensed.metrics, formats=formats, round_to=step, progress=progress
-        )
-        clock.lap("curves")
-        damages = damages_of(model, curves, sensed, progress)
-        clock.lap("measure")
-        settings = {
-            "formats": list(formats) if formats else None, "include": list(include),
-            "exclude": list(exclude), "round_to": step, "seed": seed,
-            "metric": sensed.origin, "example": shape_of(example),
-            **({"latency": asdict(target)} if target else {}),
-        }  # fmt: skip
-        find = partial(search, method=method, seed=seed, settings=settings)
-
-        def decide() -> Plan:
-            if ruler is None or target is None:
-                return find(found, curves, damages, limits)
-            timer = None if table else whole_clock(model, example, target, ruler.whole)
-            return settle(ruler, found, curves, damages, limits, find, timer)
-
-        chosen = once(decide)
-        if ruler is not None:
-            clock.lap("latency")
-    return replace(chosen, seconds={**clock.laps, **chosen.seconds}), sensed
-
-
-def whole_clock(
-    model: nn.Module, example: Any, target: Target, whole: float
-) -> Callable[[Plan], float]:
-    """Milliseconds of the network that a plan describes, built without its factors."""
-    engine = check_available(target.engine)
-    original = engine.prepare(model, example, target.threads)
-
-    def clock(plan: Plan) -> float:
-        built = fill_noise(build_structure(model, plan))
-        run = engine.prepare(built, example, target.threads)
-        timed = timed_pair(original, run, target.engine, target.threads)
-        return timed.ratio * whole if target.share else timed.after.busy
-
-    return clock
-
-
-@torch.no_grad()
-def fill_noise(model: nn.Module) -> nn.Module:
-    """Noise in place of all-zero weights, which a runtime may optimise away."""
-    for weight in model.parameters():
-        if weight.ndim > 1 and not bool(weight.any()):
-            weight.normal_(0, 0.02)
-    return model
-
-
-def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Timed | None:
-    """Both networks timed once more for the report, where a latency was asked for and the
-    engine is here."""
-    asked = plan.settings.get("latency")
-    if not asked or "reached_ms" not in asked:
-        return None
-    return time_pair(original, built, example, asked["engine"], asked["threads"])
-
-
-def damages_of(
-    model: nn.Module, curves: Sequence[Curve], sensed: Sensed, progress: Progress
-) -> list[Tensor]:
-    """Measured where there are inputs to measure on, else the squared error in the metric."""
-    if not sensed.batches:
-        return [plain_damage(curve) for curve in curves]
-    return measure_damages(model, curves, sensed.batches[0], progress)
-
-
-def shape_of(example: Any) -> dict[str, Any] | None:
-    """Shape and type of a single tensor, from which its like can be made again."""
-    if not isinstance(example, Tensor):
-        return None
-    return {"shape": list(example.shape), "dtype": str(example.dtype).removeprefix("torch.")}
+    ).plan  # fmt: skip
 
 
 def apply(
@@ -205,7 +102,7 @@ def apply(
     with frozen_rng(seed):
         planned(model, plan)
         sensed = sense_again(plan, model, calibration, seed, progress)
-        return rebuild(model, plan, sensed.metrics, progress)
+        return build(model, plan, sensed, progress)
 
 
 def sense_again(
@@ -243,6 +140,7 @@ def compress(
     metric: str = "auto",
     calibration: Iterable[Any] | None = None,
     latency_table: str | Path | None = None,
+    refine: str = "layers",
     seed: int = 0,
     progress: Progress = silent,
 ) -> Result:
@@ -260,24 +158,31 @@ def compress(
         validation: batches on which the best epoch is chosen.
         quality: ``quality(output, batch)``, higher is better, to choose it by.
         checkpoint: a directory to resume the fine-tuning from, and to write its state to.
+        refine: without data still, ``"layers"`` fits each layer to the original's outputs on the
+            sensed inputs; ``"end-to-end"`` also trains ranks and factors of all layers together
+            on more of them. Both leave things as they are where there are no such inputs.
 
     Raises:
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
-    chosen, sensed = choose(
+    batches = None if data is None else batches_of(data, model, example, seed, progress)
+    check_depth(refine, budget)
+    found = choose(
         model, example, budget, formats=formats, include=include, exclude=exclude,
         round_to=round_to, method=method, metric=metric, calibration=calibration,
         latency_table=latency_table, seed=seed, progress=progress,
     )  # fmt: skip
     with frozen_rng(seed):
-        built = rebuild(model, chosen, sensed.metrics, progress)
+        if refine == "end-to-end":
+            chosen, built = refine_together(model, example, found, seed, progress)
+        else:
+            chosen, built = found.plan, build(model, found.plan, found.sensed, progress)
     history: tuple[dict[str, Any], ...] = ()
-    if data is not None:
-        few = isinstance(data, (str, Tensor))
-        settings = tuning or replace(GENTLE if few else TuneSettings(), seed=seed)
+    if batches is not None:
+        usual = GENTLE if isinstance(batches, Blends) else TuneSettings()
+        settings = tuning or replace(usual, seed=seed)
         settings = settings if epochs is None else replace(settings, epochs=epochs)
-        batches = batches_of(data, model, example, seed, progress)
         tuned = tune(
             built, model, batches, settings=settings, loss=loss, validation=validation,
             quality=quality, checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,
@@ -286,6 +191,15 @@ def compress(
         chosen = replace(chosen, settings={**chosen.settings, "tuning": asdict(settings)})
     timed = timed_again(model, built, example, chosen)
     return Result(built, chosen, make_report(model, built, example, chosen, history, timed))
+
+
+def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Timed | None:
+    """Both networks timed once more for the report, where a latency was asked for and the
+    engine is here."""
+    asked = plan.settings.get("latency")
+    if not asked or "reached_ms" not in asked:
+        return None
+    return time_pair(original, built, example, asked["engine"], asked["threads"])
 
 
 def batches_of(

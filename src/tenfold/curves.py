@@ -21,7 +21,7 @@ from tenfold.progress import Progress, silent
 from tenfold.threads import parallel_map
 from tenfold.values import Site, Survey
 
-NODES = {0: 1, 1: 160, 2: 28, 3: 10}  # grid values a rank, by the number of ranks
+NODES = {0: 1, 1: 320, 2: 28, 3: 10}  # grid values a rank, by the number of ranks
 GUARDED = ("params", "macs", "bytes")  # a layer never grows in any of these
 
 

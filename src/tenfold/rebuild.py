@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from tenfold.chains import balance_all
 from tenfold.errors import PlanError
 from tenfold.formats import FORMATS
 from tenfold.metric import Metric
@@ -86,6 +87,7 @@ def _like(new: nn.Module, layer: nn.Module) -> nn.Module:
     weight = layer.weight
     if not isinstance(weight, Tensor):
         raise TypeError(f"{type(layer).__name__} has no weight")
+    balance_all(new)  # unwhitening leaves the factors of a chain a thousandfold apart
     new.train(layer.training).to(weight.device).requires_grad_(weight.requires_grad)
     channels_last = torch.channels_last
     if weight.ndim == 4 and weight.is_contiguous(memory_format=channels_last):

@@ -37,6 +37,7 @@ class Recipe:
     round_to: int | None = None
     latency_table: str | None = None
     method: str = "continuous"
+    refine: str = "layers"
     seed: int = 0
     threads: int | None = None
     out: str | None = None

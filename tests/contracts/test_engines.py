@@ -45,6 +45,16 @@ def test_outputs_agree_with_pytorch(name):
     assert engine.version()
 
 
+@pytest.mark.parametrize("name", HERE)
+def test_names_that_begin_with_a_digit_are_no_obstacle(name):
+    if name == "compile":
+        pytest.skip("the same as any model there")
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 6, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU()).eval()
+    x = torch.randn(1, 3, 6, 6)
+    assert torch.allclose(first_tensor(ENGINES[name].prepare(model, x)()), run(model, x), atol=1e-4)
+
+
 @pytest.mark.parametrize("label", CHAINS)
 def test_chains_written_node_by_node_compute_the_same(label):
     onnxruntime = ENGINES["onnxruntime"]

@@ -50,5 +50,5 @@ def summarise(wall: Sequence[float], busy: Sequence[float]) -> Timing:
     """Median and spread of a series."""
     if len(wall) < 2:
         return Timing(wall[0], wall[0], wall[0], busy[0])
-    tenths = quantiles(wall, n=10)
-    return Timing(median(wall), tenths[0], tenths[-1], quantiles(busy, n=4)[0])
+    tenths = quantiles(wall, n=10, method="inclusive")
+    return Timing(median(wall), tenths[0], tenths[-1], quantiles(busy, n=4, method="inclusive")[0])

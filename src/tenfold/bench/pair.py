@@ -12,7 +12,7 @@ from tenfold.bench.interleave import Timing, interleave
 from tenfold.engines import check_available
 from tenfold.threads import torch_threads
 
-RUNS, WARMUP, SECONDS = 100, 5, 15.0
+RUNS, WARMUP, SECONDS = 60, 3, 8.0
 
 
 @dataclass(frozen=True)

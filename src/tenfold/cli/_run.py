@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tenfold.errors import Interrupted
+from tenfold.errors import Interrupted, bad_value
 from tenfold.recipe import Recipe
 from tenfold.threads import torch_threads
 
@@ -38,3 +38,13 @@ def cores() -> int:
     allowed = getattr(os, "sched_getaffinity", None)  # not on every system
     found = len(allowed(0)) if allowed else os.cpu_count() or 1
     return max(1, found // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def read_mode(text: str) -> int | None:
+    """``--class-mode``: a mode of a tensor, or None for ``none``."""
+    if text == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise bad_value("--class-mode must be a number or none", repr(text), "use 1") from None

@@ -28,7 +28,7 @@ from tenfold.cli._options import (
     Threads,
     Weights,
 )  # fmt: skip
-from tenfold.cli._run import plan_arguments, running
+from tenfold.cli._run import plan_arguments, read_mode, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
@@ -69,6 +69,11 @@ ClassMode = Annotated[
     typer.Option(help="Mode of the output that runs over classes, 1 by default, -1 for sequences; "
                  "none for plain values."),
 ]  # fmt: skip
+Refine = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Without data: layers (default) fits layer by layer, end-to-end also trains "
+                 "ranks and factors together."),
+]  # fmt: skip
 Out = Annotated[Optional[str], typer.Option(help="A new directory for the result.")]  # noqa: UP045
 
 
@@ -90,6 +95,7 @@ def compress(
     round_to: RoundTo = None,
     latency_table: LatencyTable = None,
     method: Method = None,
+    refine: Refine = None,
     seed: Seed = None,
     threads: Threads = None,
     config: Config = None,
@@ -114,8 +120,8 @@ def compress(
             "epochs": epochs, "rate": rate, "loss": loss,
             "quality": quality, "class_mode": class_mode, "weights": weights, "example": example,
             "formats": formats, "include": include, "exclude": exclude, "round_to": round_to,
-            "latency_table": latency_table, "method": method, "seed": seed, "threads": threads,
-            "out": out,
+            "latency_table": latency_table, "method": method, "refine": refine, "seed": seed,
+            "threads": threads, "out": out,
         },
         config,
     )  # fmt: skip
@@ -127,7 +133,7 @@ def compress(
     with running(recipe), drawn_progress(world().first) as progress:
         result = tenfold.compress(
             loaded.model, loaded.example, recipe.budget, **plan_arguments(recipe),
-            **tune_arguments(recipe, checkpoint), progress=progress,
+            **tune_arguments(recipe, checkpoint), refine=recipe.refine, progress=progress,
         )  # fmt: skip
     if not world().first:
         return
@@ -161,16 +167,6 @@ def settings_of(recipe: Recipe, base: TuneSettings | None) -> TuneSettings:
     if recipe.class_mode is not None:
         asked["class_mode"] = read_mode(recipe.class_mode)
     return replace(base or TuneSettings(), **asked)
-
-
-def read_mode(text: str) -> int | None:
-    """A mode of a tensor, or None for ``none``."""
-    if text == "none":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_value("--class-mode must be a number or none", repr(text), "use 1") from None
 
 
 def show(recipe: Recipe, loaded: Loaded, result: tenfold.Result, json: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 from torch import nn
 
 from tenfold.cli._options import Json, Quality, Threads, Weights
-from tenfold.cli._run import running
+from tenfold.cli._run import read_mode, running
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
 from tenfold.progress import Progress
@@ -51,8 +51,9 @@ def evaluate(
     model = load(folder, original)
     batches = open_data(data, "test")
     with running(Recipe(threads=threads)), drawn_progress() as progress:
-        before = judge(original, batches, quality, labelled(progress, "original"))
-        after = judge(model, batches, quality, labelled(progress, "compressed"))
+        mode = read_mode(recipe.class_mode or "1")
+        before = judge(original, batches, quality, mode, labelled(progress, "original"))
+        after = judge(model, batches, quality, mode, labelled(progress, "compressed"))
     name, unit, gap = ("Quality", "", "") if quality else ("Top-1", " %", " points")
     digits = 4 if quality else 2
     console(json).print(
@@ -64,11 +65,14 @@ def evaluate(
 
 
 def judge(
-    model: nn.Module, batches: Iterable[Any], quality: str | None, progress: Progress
-) -> float:
+    model: nn.Module, batches: Iterable[Any], quality: str | None, mode: int | None,
+    progress: Progress,
+) -> float:  # fmt: skip
     """Accuracy, or the mean of the user's function."""
+    if quality is None and mode is not None:
+        return accuracy(model, batches, mode, progress)
     if quality is None:
-        return accuracy(model, batches, progress=progress)
+        raise bad_value("Outputs without classes need --quality", "none", "pass one")
     return mean_quality(model, batches, open_function(quality), progress)
 
 
@@ -82,7 +86,11 @@ def original_of(folder: str, source: str | None, weights: str | None) -> Recipe:
             "A saved model needs its original network", f"no recipe.yaml in {folder}",
             "pass --source, as it was compressed",
         )  # fmt: skip
-    return Recipe(source, weights or saved.get("weights"), saved.get("example"))
+    mode = saved.get("class_mode")
+    return Recipe(
+        source, weights or saved.get("weights"), saved.get("example"),
+        class_mode=None if mode is None else str(mode),
+    )  # fmt: skip
 
 
 def labelled(progress: Progress, stage: str) -> Progress:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from tenfold.choose import LATENCY_STEP
 from tenfold.cli._options import Example, Exclude, Formats, Include, RoundTo, Source, Weights
 from tenfold.cli._terminal import console, drawn_progress
-from tenfold.compress import LATENCY_STEP
 from tenfold.curves import cheapest_curves
 from tenfold.latency import write_folder
 from tenfold.latency.folder import SCRIPT

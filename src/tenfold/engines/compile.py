@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from typing import Any
 
@@ -27,7 +28,7 @@ class Compiled(Eager):
     def load(self, package: Package, example: Any, threads: int) -> Run:
         torch.compiler.reset()  # each shape compiles anew, within the limit on recompilations
         inputs = laid_out(example, self.memory_format)
-        compiled: Any = torch.compile(package.content, dynamic=False)
+        compiled: Any = torch.compile(copy.deepcopy(package.content), dynamic=False)
         return pinned(lambda: call(compiled, inputs), threads)
 
 

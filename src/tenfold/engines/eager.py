@@ -34,7 +34,8 @@ class Eager(Engine):
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
         inputs = laid_out(example, self.memory_format)
-        return pinned(lambda: call(package.content, inputs), threads)
+        model = copy.deepcopy(package.content)  # loading brings the weights to memory
+        return pinned(lambda: call(model, inputs), threads)
 
 
 class EagerContiguous(Eager):

@@ -41,6 +41,18 @@ class ExecuTorch(Engine):
         return lambda: program.run_method("forward", inputs)
 
 
+class Named(nn.Module):
+    """The model under a name: lowering trips over weights whose names begin with a digit, as
+    those of a plain ``nn.Sequential`` do."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.model(*arguments, **keywords)
+
+
 def lower(model: nn.Module, example: Any) -> bytes:
     """The program's bytes. Raises InputError with the exporter's first line."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -50,7 +62,7 @@ def lower(model: nn.Module, example: Any) -> bytes:
     arguments = tuple(example) if isinstance(example, (tuple, list)) else (example,)
     with quiet():
         try:
-            exported = torch.export.export(model, () if keywords else arguments, keywords)
+            exported = torch.export.export(Named(model), () if keywords else arguments, keywords)
             edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
             return bytes(edge.to_executorch().buffer)
         except Exception as error:

@@ -47,7 +47,10 @@ def interleave(
                 seen[name].append(1e3 * (time.perf_counter() - start))
         if turn - warmup > 8 and time.perf_counter() > until:
             break
-    return {name: statistics.quantiles(times, n=10)[0] for name, times in seen.items()}
+    return {
+        name: statistics.quantiles(times, n=10, method="inclusive")[0]
+        for name, times in seen.items()
+    }
 
 
 def measure(folder: str, threads: int, runs: int, seconds: float) -> tuple[float, dict[str, float]]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from tenfold.curves import Curve
 from tenfold.errors import BudgetError
 from tenfold.latency.ruler import COST, Ruler
-from tenfold.latency.unit import units_of
-from tenfold.values import Limit, Plan, Survey
+from tenfold.latency.unit import Unit, units_of
+from tenfold.values import Choice, Limit, Plan, Survey
 
 LOOKS = 8  # searches until every chosen row must be a measured one
 ROUNDS = 4  # plans that are built and timed
+NEAR = 3  # rows measured around a chosen one
 MARGIN = 0.03  # of the limit, left free for the noise of the clock
 
 Find = Callable[[Survey, Sequence[Curve], Sequence[Tensor], Sequence[Limit]], Plan]
@@ -79,9 +81,20 @@ def find_measured(
         unsure = [c for c in plan.choices if not ruler.knows(c, sites[c.site])]
         if not unsure or ruler.measure is None:
             break
-        ruler.know(u for c in unsure for u in units_of(sites[c.site], c.format, c.ranks))
+        ruler.know(u for choice in unsure for u in around(choice, curves))
     assert plan is not None
     return replace(plan, budget=tuple(limits))
+
+
+def around(choice: Choice, curves: Sequence[Curve]) -> Iterator[Unit]:
+    """The chosen row and the rows next to it, where the search is likely to look again."""
+    (curve,) = (
+        c for c in curves if (c.site.name, c.format) == (choice.site, choice.format)
+    )  # fmt: skip
+    here = torch.tensor(choice.ranks).log()
+    apart = (curve.ranks.log() - here).abs().sum(1)
+    for ranks in curve.ranks[apart.argsort()[:NEAR]].tolist():
+        yield from units_of(curve.site, curve.format, ranks)
 
 
 def best(tried: Sequence[Tried], limit: float) -> Tried:

@@ -109,15 +109,22 @@ def patches(site: Site, x: Tensor) -> Tensor:
         x = x.unsqueeze(2)
     kernel = (1, *site.kernel)[-2:]
     stride, dilation = (1, *site.stride)[-2:], (1, *site.dilation)[-2:]
+    x = F.pad(
+        x, sides(site), mode="constant" if site.padding_mode == "zeros" else site.padding_mode
+    )
+    columns = F.unfold(x, kernel, dilation=dilation, stride=stride)
+    return columns.movedim(1, -1).flatten(0, 1)
+
+
+def sides(site: Site) -> list[int]:
+    """Padding left, right, above and below, as the layer itself pads."""
+    kernel, dilation = (1, *site.kernel)[-2:], (1, *site.dilation)[-2:]
+    if site.padding == "valid":
+        return [0] * 4
     if isinstance(site.padding, str):
         reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
-        sides = [s for r in reversed(reach) for s in (r // 2, r - r // 2)]
-        x = F.pad(x, sides) if site.padding == "same" else x
-        padding: tuple[int, ...] = (0, 0)
-    else:
-        padding = (0, *site.padding)[-2:]
-    columns = F.unfold(x, kernel, dilation=dilation, padding=padding, stride=stride)
-    return columns.movedim(1, -1).flatten(0, 1)
+        return [side for r in reversed(reach) for side in (r // 2, r - r // 2)]
+    return [side for p in reversed((0, *site.padding)[-2:]) for side in (p, p)]
 
 
 def add_gradient(sums: Sums, site: Site, grad: Tensor) -> None:

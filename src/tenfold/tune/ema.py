@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from tenfold.tune.shards import spread_like, whole
+from tenfold.tune.shards import spread_again, spread_like, whole
 
 
 class Ema:
@@ -37,6 +37,7 @@ class Ema:
         try:
             yield
         finally:
+            spread_again(self._model)
             self._put(own)
 
     @torch.no_grad()

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from tenfold.chains import balance_all
 from tenfold.forward import frozen_rng
 from tenfold.progress import Progress, silent
 from tenfold.tune.batches import count_batches
-from tenfold.tune.chains import balance_all
 from tenfold.tune.distill import Loss, Objective
 from tenfold.tune.ema import Ema
 from tenfold.tune.engine import engine

@@ -53,7 +53,7 @@ def accuracy(
         number = int(counted.sum())
         return float((found == batch.labels)[counted].sum()) / max(number, 1), number
 
-    with evaluating(model), torch.inference_mode():
+    with evaluating(model), torch.no_grad():
         return 100 * mean_over(batches, hits, model, engine or Alone(), progress)
 
 
@@ -66,7 +66,7 @@ def mean_quality(
     def judge(batch: Batch) -> tuple[float, int]:
         return float(quality(call(model, batch.inputs), batch.raw)), rows_of(batch.raw)
 
-    with evaluating(model), torch.inference_mode():
+    with evaluating(model), torch.no_grad():
         return mean_over(batches, judge, model, engine or Alone(), progress)
 
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def whole(tensor: Tensor) -> Tensor:
     """The full tensor, in every process; one that is not spread as it is."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def spread_like(value: Tensor, like: Any) -> Tensor:
+def spread_like(value: Tensor, like: Tensor) -> Tensor:
     """A full tensor laid out as another one is."""
-    if not hasattr(like, "placements"):
+    if not isinstance(like, DTensor):
         return value.to(like.device)
-    from torch.distributed.tensor import distribute_tensor
-
     return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+
+
+def spread_again(model: nn.Module) -> None:
+    """FSDP leaves parameters gathered after a forward pass that no backward follows."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def whole_state(model: nn.Module) -> dict[str, Tensor]:
     """Weights and buffers, detached copies."""
+    spread_again(model)
     return {k: whole(v.detach()).clone() for k, v in model.state_dict().items()}
 
 

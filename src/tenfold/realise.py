@@ -1,0 +1,102 @@
+"""Chosen -> model': rebuild, reconstruct and, when asked, refine end to end; no data is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.budget import BudgetSpec, latency_target, parse_budget
+from tenfold.choose import Chosen
+from tenfold.errors import bad_value
+from tenfold.forward import call, evaluating
+from tenfold.processes import once
+from tenfold.progress import Progress
+from tenfold.rebuild import rebuild
+from tenfold.reconstruct import reconstruct
+from tenfold.refine import refine
+from tenfold.sense import Sensed, divergence, synthetic_inputs
+from tenfold.tune import GENTLE, Blends, tune
+from tenfold.tune.batches import logits_of
+from tenfold.values import Plan
+
+DEPTHS = ("layers", "end-to-end")
+LOOSE = 1.1  # times each limit, for ranks to shrink from
+MORE = 192  # synthetic inputs beside those that were sensed on
+TUNE = replace(GENTLE, epochs=3, rate=3e-4, precision="auto", channels_last=True)
+
+
+def build(model: nn.Module, plan: Plan, sensed: Sensed, progress: Progress) -> nn.Module:
+    """The planned layers; fitted one after the other where there are inputs to fit them on."""
+    built = rebuild(model, plan, sensed.metrics, progress)
+    if not sensed.batches:
+        return built
+    return reconstruct(model, built, plan, sensed.batches, sensed.metrics, progress)
+
+
+def check_depth(refine: str, budget: BudgetSpec) -> None:
+    """Known names only; a latency cannot be priced while ranks are not whole."""
+    if refine not in DEPTHS:
+        raise bad_value("refine must be a known name", repr(refine), f"use {' or '.join(DEPTHS)}")
+    if refine == "end-to-end" and latency_target(parse_budget(budget)):
+        raise bad_value(
+            "refine='end-to-end' needs limits that can be counted", "a latency",
+            "use refine='layers'",
+        )  # fmt: skip
+
+
+def refine_together(
+    model: nn.Module, example: Any, found: Chosen, seed: int, progress: Progress
+) -> tuple[Plan, nn.Module]:
+    """The plan as searched and the one that training ends at, both fitted; of the two the one
+    closer to the original on inputs held apart, trained on without labels."""
+    if not found.sensed.batches:
+        return found.plan, build(model, found.plan, found.sensed, progress)
+    batches = more_inputs(model, example, found.sensed, seed, progress)
+    train, apart = batches[:-1] or batches, batches[-1]
+    plenty = replace(found.sensed, batches=tuple(train))
+    large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
+    start = build(model, large, plenty, progress)
+    step = int(found.plan.settings["round_to"])
+    moved, shrunk = refine(
+        model, start, large, found.survey.sites, found.limits, mixed(train), round_to=step,
+        progress=progress,
+    )  # fmt: skip
+    moved = found.predict(replace(moved, bound=found.plan.bound, seconds=found.plan.seconds))
+    fitted = reconstruct(model, shrunk, moved, train, plenty.metrics, progress)
+    candidates = [(found.plan, build(model, found.plan, plenty, progress)), (moved, fitted)]
+    plan, built = min(candidates, key=lambda pair: distance(pair[1], model, apart))
+    settings = replace(TUNE, seed=seed)
+    tuned = tune(
+        built, model, mixed(train), settings=settings, score=lambda m: -distance(m, model, apart),
+        progress=progress,
+    )  # fmt: skip
+    return replace(plan, settings={**plan.settings, "refine": "end-to-end"}), tuned.model
+
+
+def more_inputs(
+    model: nn.Module, example: Any, sensed: Sensed, seed: int, progress: Progress
+) -> list[Any]:
+    """The sensed batches, with more of their kind where they are synthetic."""
+    batches = list(sensed.batches)
+    if sensed.origin != "synthetic":
+        return batches
+    more = once(lambda: synthetic_inputs(model, example, MORE, seed + 1, progress))
+    return [*batches, *more.split(len(batches[0]))]
+
+
+def mixed(batches: Sequence[Any]) -> Iterable[Any]:
+    """Blends of inputs that are plain tensors; others as they are."""
+    if all(isinstance(batch, Tensor) for batch in batches):
+        return Blends(torch.cat(list(batches)))
+    return list(batches)
+
+
+@torch.no_grad()
+def distance(built: nn.Module, original: nn.Module, inputs: Any) -> float:
+    """Divergence of the outputs on a batch of inputs."""
+    with evaluating(built), evaluating(original):
+        return divergence(*(logits_of(call(model, inputs)) for model in (built, original)))

@@ -145,7 +145,8 @@ def keep(
     """Save the first seed's model, in place of an earlier one; returns what was counted."""
     report = make_report(original, model, cifar.example(), plan, tuple(history))
     folder = RESULTS / f"resnet20_{times}x"
-    if seed == 0:
+    finished = folder.exists() and not (folder / "cut_short.txt").exists()
+    if seed == 0 and not (note and finished):
         shutil.rmtree(folder, ignore_errors=True)
         extra = {} if note is None else {"cut_short.txt": note + "\n"}
         tenfold.save(tenfold.Result(model, plan, report), folder, extra=extra)
@@ -204,7 +205,8 @@ def cut_short(test: list[Any]) -> list[dict[str, Any]]:
         counted = keep(model, small.eval(), plan, times, seed, reached["history"], note)
         rows.append({
             "times": times, "seed": seed, "epochs": found[1]["epochs"], "cut_short": note,
-            **counted, "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"], "before": before, "after": after, "change": round(after - before, 2),
+            **counted, "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"],
+            "before": before, "after": after, "change": round(after - before, 2),
             "history": reached["history"],
         })  # fmt: skip
     return rows

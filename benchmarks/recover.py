@@ -21,7 +21,7 @@ import platform
 import shutil
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 import cifar
 import tenfold
+from tenfold.rebuild import build_structure
 from tenfold.report import make_report
 from tenfold.saving import read_plan, write_plan
 from tenfold.tune import TuneSettings, tune
@@ -131,23 +132,26 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
         "threads": torch.get_num_threads(), "history": tuned.history,
     }  # fmt: skip
     row["change"] = round(row["after"] - row["before"], 2)
-    report = make_report(original, model, cifar.example(), plan, tuned.history)
-    row["params"], row["macs"] = report.after["params"], report.after["macs"]
-    row["removed"] = {
-        cost: round(1 - report.after[cost] / report.before[cost], 4) for cost in ("params", "macs")
-    }
-    keep(tenfold.Result(model, plan, report), times, seed)
+    row |= keep(original, model, plan, times, seed, tuned.history)
     (target / "row.json").write_text(json.dumps(row, indent=1) + "\n")
     (target / FILE).unlink()
     (target / BEST).unlink()
 
 
-def keep(result: tenfold.Result, times: str, seed: int) -> None:
-    """The first seed's model, in place of an earlier one."""
+def keep(
+    original: nn.Module, model: nn.Module, plan: tenfold.Plan, times: str, seed: int,
+    history: Sequence[Any], note: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Save the first seed's model, in place of an earlier one; returns what was counted."""
+    report = make_report(original, model, cifar.example(), plan, tuple(history))
     folder = RESULTS / f"resnet20_{times}x"
-    if seed == 0:
+    finished = folder.exists() and not (folder / "cut_short.txt").exists()
+    if seed == 0 and not (note and finished):
         shutil.rmtree(folder, ignore_errors=True)
-        tenfold.save(result, folder)
+        extra = {} if note is None else {"cut_short.txt": note + "\n"}
+        tenfold.save(tenfold.Result(model, plan, report), folder, extra=extra)
+    removed = {c: round(1 - report.after[c] / report.before[c], 4) for c in ("params", "macs")}
+    return {"params": report.after["params"], "macs": report.after["macs"], "removed": removed}
 
 
 def latest() -> Any:
@@ -192,13 +196,16 @@ def cut_short(test: list[Any]) -> list[dict[str, Any]]:
         found = read_state(path)
         assert found is not None
         reached, times = found[1]["reached"], path.parent.parent.name.rstrip("x")
-        model = cifar.resnet20()
-        small = tenfold.apply(read_plan(path.parent.parent / "plan.json"), model)
+        model, plan = cifar.resnet20(), read_plan(path.parent.parent / "plan.json")
+        small = build_structure(model, plan)
         small.load_state_dict(pick(found[0], "student."))
         after, before = accuracy(small, test), accuracy(model, test)
+        note = f"after {reached['epoch']} epochs and {reached['step']} steps"
+        seed = found[1]["seed"]
+        counted = keep(model, small.eval(), plan, times, seed, reached["history"], note)
         rows.append({
-            "times": times, "seed": found[1]["seed"], "epochs": found[1]["epochs"],
-            "cut_short": f"after {reached['epoch']} epochs and {reached['step']} steps",
+            "times": times, "seed": seed, "epochs": found[1]["epochs"], "cut_short": note,
+            **counted, "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"],
             "before": before, "after": after, "change": round(after - before, 2),
             "history": reached["history"],
         })  # fmt: skip

@@ -69,7 +69,7 @@ def summary(done: Quantised) -> dict[str, Any]:
             "both": original.bytes / int8.bytes, "wanted": WANTED,
         },
         "times_faster": {
-            str(batch): original.latency[batch].median / int8.latency[batch].median
+            str(batch): original.latency[batch].busy / int8.latency[batch].busy
             for batch in original.latency
         },
         "points_lost": {

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tenfold.bench.latency import Timing, interleave
+from tenfold.bench.interleave import Timing, interleave
 from tenfold.exporters import EXPORTERS
 from tenfold.exporters._base import Runner
 from tenfold.inputs import batch_of, cut, resize

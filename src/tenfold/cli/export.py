@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Annotated, Optional
 
@@ -17,7 +17,7 @@ from tenfold.cli.evaluate import Folder, Source, original_of
 from tenfold.errors import bad_value
 from tenfold.exporting import Exported
 from tenfold.exporting import export as write
-from tenfold.measuring import RUNS
+from tenfold.measuring import RUNS, Measured
 from tenfold.quantising import Quantised, quantise, quantised_to_json
 from tenfold.recipe import Recipe
 from tenfold.saving import load
@@ -120,20 +120,28 @@ def quantise_and_show(
 def show_quantised(out: Console, done: Quantised) -> None:
     """A line a file, then how the ranges were chosen."""
     first = done.files[0]
-    heads = ["", "#kB", "#smaller", *(f"#ms, batch {size}" for size in first.latency), "#top-1"]
+    timed = [head for size in first.latency for head in (f"#ms, batch {size}", "#faster")]
     rows = [
         [
             x.name, f"{x.bytes / 1e3:,.1f}", f"{first.bytes / x.bytes:.2f}x",
-            *(f"{timing.median:.2f}" for timing in x.latency.values()),
-            "" if x.accuracy is None else f"{x.accuracy:.2f} %",
+            *timing_cells(first, x), "" if x.accuracy is None else f"{x.accuracy:.2f} %",
         ]
         for x in done.files
     ]  # fmt: skip
+    heads = ["", "#kB", "#smaller", *timed, "#top-1"]
     out.print(table(f"Files for {done.to}", heads, rows))
     out.print(
         f"Wrote {done.path}: ranges by {done.variant} on {done.calibration} inputs; on others its "
-        f"outputs are {100 * done.error:.2f} % off. Interleaved medians of {RUNS} runs, one thread."
+        f"outputs are {100 * done.error:.2f} % off. Medians of {RUNS} interleaved runs on "
+        "one thread, ratios by the time at work."
     )
+
+
+def timing_cells(first: Measured, file: Measured) -> Iterator[str]:
+    """Milliseconds, and how many times faster than the first file, at each batch size."""
+    for size, timing in file.latency.items():
+        yield f"{timing.median:.2f}"
+        yield f"{first.latency[size].busy / timing.busy:.2f}x"
 
 
 def sentence(done: Exported) -> str:

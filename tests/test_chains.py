@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tenfold.tune.chains import balance, balance_all, chains, incoming, outgoing
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import tenfold
 from tenfold.formats import FORMATS
@@ -48,6 +49,8 @@ def test_only_chains_of_linear_layers_are_touched():
         nn.Conv2d(3, 4, 1), nn.ReLU(),
         nn.Sequential(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)),  # an inner bias
         nn.Sequential(nn.Conv2d(4, 2, 1, bias=False), nn.Conv2d(2, 4, 1)),
+        nn.Sequential(nn.Conv2d(4, 4, 1, bias=False), nn.Conv2d(4, 4, 1, groups=2)),
+        nn.Sequential(weight_norm(nn.Conv2d(4, 4, 1, bias=False)), nn.Conv2d(4, 4, 1)),
     )  # fmt: skip
     assert list(chains(model)) == [list(model[3])]
 

@@ -22,9 +22,18 @@ def chains(model: nn.Module) -> Iterator[list[Any]]:
     """Every ``Sequential`` of two and more linear layers, of which only the last has a bias."""
     for module in model.modules():
         links: list[Any] = list(module.children()) if type(module) is nn.Sequential else []
-        stock = all(type(link) in KINDS for link in links)
-        if stock and len(links) > 1 and all(link.bias is None for link in links[:-1]):
+        plain = all(scalable(link) for link in links)
+        if plain and len(links) > 1 and all(link.bias is None for link in links[:-1]):
             yield links
+
+
+def scalable(link: nn.Module) -> bool:
+    """Whether a module is a stock layer whose weight is its own, depthwise or without groups."""
+    if type(link) not in KINDS or "weight" not in link._parameters:
+        return False
+    if getattr(link, "groups", 1) == 1:
+        return True
+    return link.groups == link.in_channels == link.out_channels
 
 
 def balance_all(model: nn.Module) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 
 from tenfold.chains import balance_all
 from tenfold.forward import frozen_rng
+from tenfold.processes import once
 from tenfold.progress import Progress, silent
 from tenfold.tune.batches import count_batches
 from tenfold.tune.distill import Loss, Objective
@@ -97,7 +98,7 @@ def tune(
         peak = settings.peak_rate(size(teacher), size(model))
         Run(moving, objective, data, judge, peak).train(progress)
     best = copy.deepcopy(model)
-    best.load_state_dict(moving.best)
+    best.load_state_dict(once(lambda: moving.best))
     return Tuned(best.eval(), moving.reached.best_epoch, tuple(moving.reached.history))
 
 

@@ -172,6 +172,19 @@ def test_networks_without_statistics_fall_back_to_frobenius():
         tenfold.plan(model, torch.zeros(1, 16), "params=0.7", metric="euclid")
 
 
+def test_images_without_statistics_are_measured_on_noise():
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(8 * 64, 4)
+    )
+    result = tenfold.compress(model, example(), "params=0.6")
+    assert result.plan.settings["metric"] == "noise"
+    again = tenfold.apply(result.plan, model)
+    for kept, made in zip(result.model.parameters(), again.parameters()):
+        assert torch.equal(kept, made)
+    with pytest.raises(InputError, match="real numbers"):
+        tenfold.plan(model, (example(),), "params=0.6", metric="noise")
+
+
 def test_apply_fits_in_the_metric_of_the_plan():
     model = tiny_resnet()
     result = tenfold.compress(model, example(), "params=0.4")

@@ -68,8 +68,9 @@ def plan(
         round_to: ranks are multiples of this; 1 by default, 8 when a latency is limited.
         method: the search; ``"continuous"`` by default.
         metric: how errors are weighed: ``"synthetic"`` senses the network on inputs made from its
-            BatchNorm statistics, ``"frobenius"`` takes weights as they are, ``"auto"`` is the
-            first where it can be.
+            BatchNorm statistics, ``"noise"`` measures damages on smooth noise, ``"frobenius"``
+            takes weights as they are, ``"auto"`` is the first where it can be, the second for
+            other networks on images, else the third.
         calibration: batches of real inputs to sense with instead; labels are not looked at.
         latency_table: a JSON file measured on another device, which a latency then holds for.
         seed: of everything random; the caller's random state is not touched.
@@ -110,7 +111,7 @@ def sense_again(
 ) -> Sensed:
     """The metric a plan was made in; plain Frobenius where its inputs cannot be had again."""
     shown = plan.settings.get("example")
-    if shown is None or plan.settings.get("metric", "frobenius") == "frobenius":
+    if shown is None or plan.settings.get("metric", "frobenius") in ("frobenius", "noise"):
         return Sensed()
     example = torch.zeros(shown["shape"], dtype=getattr(torch, shown["dtype"]))
     sites = tuple(c.site for c in plan.choices)

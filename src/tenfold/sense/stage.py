@@ -16,21 +16,21 @@ from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
 from tenfold.sense.moments import estimate_moments
-from tenfold.sense.synthesise import can_synthesise, synthesise
+from tenfold.sense.synthesise import can_synthesise, smooth_noise, synthesise
 from tenfold.tune.batches import read_batch
 from tenfold.values import Survey
 
 IMAGES = 64
 BATCH = 64  # inputs a forward pass
-KINDS = ("auto", "synthetic", "frobenius")
+KINDS = ("auto", "synthetic", "noise", "frobenius")
 
 
 @dataclass(frozen=True)
 class Sensed:
     """Metrics a site, the batches they come from, and where those come from.
 
-    ``origin`` is ``"synthetic"``, ``"calibration"`` or ``"frobenius"``; the last has neither
-    metrics nor batches.
+    ``origin`` is ``"synthetic"``, ``"calibration"``, ``"noise"`` or ``"frobenius"``; the last two
+    have no metrics, the last no batches either.
     """
 
     metrics: Mapping[str, Metric] = field(default_factory=dict)
@@ -53,10 +53,11 @@ def sense(
     """Second moments of inputs and output gradients at every site.
 
     Args:
-        metric: ``"synthetic"`` makes inputs from the BatchNorm statistics; ``"frobenius"`` senses
-            nothing; ``"auto"`` is the first where the network has BatchNorm and its example is
-            one tensor of real numbers, else the second: nothing data-free beat plain Frobenius
-            without statistics to match.
+        metric: ``"synthetic"`` makes inputs from the BatchNorm statistics; ``"noise"`` takes unit
+            noise with the spectrum of pictures to measure damages on, and weights as they are;
+            ``"frobenius"`` senses nothing; ``"auto"`` is the first where the network has
+            BatchNorm and its example is one tensor of real numbers, else the second for images,
+            else the third.
         calibration: batches of real inputs, used in place of synthetic ones.
         images: number of inputs.
         seed: of the synthetic inputs and of the classes drawn for the gradients.
@@ -76,6 +77,8 @@ def sense(
             "Synthetic inputs need BatchNorm statistics and one input tensor", "none",
             "use metric='auto', or pass calibration=...",
         )  # fmt: skip
+    elif metric == "noise" or (metric == "auto" and not possible and pictures(example)):
+        return Sensed({}, (noise_like(model, example, images, seed),), "noise")
     elif metric == "frobenius" or not possible:
         return Sensed()
     else:
@@ -88,6 +91,24 @@ def sense(
     torch.manual_seed(seed)
     metrics = estimate_moments(model, survey.sites, batches)
     return Sensed(metrics, batches, origin, time.perf_counter() - began)
+
+
+def pictures(example: Any) -> bool:
+    """Whether the example is one batch of images."""
+    return isinstance(example, Tensor) and example.is_floating_point() and example.ndim == 4
+
+
+def noise_like(model: nn.Module, example: Any, count: int, seed: int) -> Tensor:
+    """Smooth unit noise of the example's shape: on a network without normalisation, damages
+    measured on it beat plain Frobenius by far (``benchmarks/no_batchnorm.py``)."""
+    if not isinstance(example, Tensor) or not example.is_floating_point():
+        raise bad_value(
+            "metric='noise' needs one input tensor of real numbers", type(example).__name__,
+            "use metric='frobenius', or pass calibration=...",
+        )  # fmt: skip
+    torch.manual_seed(seed)
+    noise = smooth_noise((count, *example.shape[1:]))
+    return noise.to(next(model.parameters()).device, example.dtype)
 
 
 def take(calibration: Iterable[Any], images: int, model: nn.Module) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from tenfold import compress, load, quantise
 from tenfold.demo.data import Mixed, held_batches, read_split
 from tenfold.demo.network import example, load_network
 from tenfold.demo.run import FORMATS, HELD_OUT, TUNING
-from tenfold.quantising import Quantised, quantised_to_json
+from tenfold.deploy.quantise import Quantised, quantised_to_json
 
 RESULTS = Path(__file__).parent / "results"
 WANTED = 20.0  # times smaller than the original's float file

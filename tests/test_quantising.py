@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 import tenfold
-from tenfold.calibrating import calibration_inputs, in_batches, joined
+from tenfold.deploy.calibrate import calibration_inputs, in_batches, joined
+from tenfold.deploy.measure import logits_by_pieces, score
+from tenfold.deploy.quantise import check_close
 from tenfold.errors import InputError
 from tenfold.exporters import EXPORTERS
 from tenfold.inputs import resize
-from tenfold.measuring import logits_by_pieces, score
-from tenfold.quantising import check_close
 from tests.networks import example, tiny_resnet
 
 needs_onnx = pytest.mark.skipif(

@@ -6,10 +6,10 @@ runtimes, ``fuse`` folds BatchNorm away, ``quantise`` writes int8.
 """
 
 from tenfold.compress import Result, apply, compress, plan
-from tenfold.exporting import Exported, export
-from tenfold.fusing import fuse
+from tenfold.deploy.export import Exported, export
+from tenfold.deploy.fuse import fuse
+from tenfold.deploy.quantise import Quantised, quantise
 from tenfold.plan_file import plan_from_json, plan_to_json
-from tenfold.quantising import Quantised, quantise
 from tenfold.saving import load, save
 from tenfold.tune import TuneSettings, tune
 from tenfold.values import Plan

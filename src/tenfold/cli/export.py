@@ -14,11 +14,11 @@ from tenfold.cli._options import Json, Weights
 from tenfold.cli._run import running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import Folder, Source, original_of
+from tenfold.deploy.export import Exported
+from tenfold.deploy.export import export as write
+from tenfold.deploy.measure import RUNS, Measured
+from tenfold.deploy.quantise import Quantised, quantise, quantised_to_json
 from tenfold.errors import bad_value
-from tenfold.exporting import Exported
-from tenfold.exporting import export as write
-from tenfold.measuring import RUNS, Measured
-from tenfold.quantising import Quantised, quantise, quantised_to_json
 from tenfold.recipe import Recipe
 from tenfold.saving import load
 from tenfold.sources import Loaded, open_data, open_model

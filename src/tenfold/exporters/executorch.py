@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tenfold.explain import not_exported
+from tenfold.deploy.explain import not_exported
+from tenfold.deploy.quiet import quiet
+from tenfold.deploy.trace import trace
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.inputs import values
-from tenfold.quiet import quiet
-from tenfold.trace import trace
 
 
 class ExecuTorch(Exporter):

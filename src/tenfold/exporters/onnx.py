@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.explain import not_exported
+from tenfold.deploy.explain import not_exported
+from tenfold.deploy.quiet import quiet
+from tenfold.deploy.trace import is_open, trace
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.forward import run
 from tenfold.inputs import leaves, names, values
-from tenfold.quiet import quiet
-from tenfold.trace import is_open, trace
 
 
 class Onnx(Exporter):

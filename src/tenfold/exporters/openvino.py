@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.explain import not_exported
+from tenfold.deploy.explain import not_exported
+from tenfold.deploy.quiet import quiet
+from tenfold.deploy.trace import is_open, trace
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.inputs import values
-from tenfold.quiet import quiet
-from tenfold.trace import is_open, trace
 
 
 class OpenVino(Exporter):

@@ -10,10 +10,10 @@ from typing import Any
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from tenfold.deploy.trace import takes_batches
 from tenfold.errors import bad_value
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.forward import run
-from tenfold.trace import takes_batches
 
 
 class Safetensors(Exporter):

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.explain import not_exported
+from tenfold.deploy.explain import not_exported
+from tenfold.deploy.quiet import quiet
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.inputs import arguments, check_example, values
-from tenfold.quiet import quiet
 
 
 class TfLite(Exporter):

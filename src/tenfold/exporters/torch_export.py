@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from tenfold.deploy.quiet import quiet
+from tenfold.deploy.trace import is_open, trace
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.forward import call
-from tenfold.quiet import quiet
-from tenfold.trace import is_open, trace
 
 
 class TorchExport(Exporter):

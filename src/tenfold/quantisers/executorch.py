@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from tenfold.explain import not_exported
+from tenfold.deploy.explain import not_exported
+from tenfold.deploy.quiet import quiet
+from tenfold.deploy.trace import trace
 from tenfold.exporters.executorch import lower
 from tenfold.forward import call
 from tenfold.quantisers._base import QUANTISERS, Quantiser
-from tenfold.quiet import quiet
-from tenfold.trace import trace
 
 
 @dataclass(frozen=True)

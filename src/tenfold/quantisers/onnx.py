@@ -14,12 +14,12 @@ from typing import Any
 
 from torch import nn
 
+from tenfold.deploy.quiet import quiet
 from tenfold.exporters import EXPORTERS
 from tenfold.exporters.onnx import strip
 from tenfold.inputs import names, values
 from tenfold.quantisers._base import QUANTISERS, Quantiser
 from tenfold.quantisers._compact import compact
-from tenfold.quiet import quiet
 
 SHARES = {"minmax": 100.0, "percentile 99.999": 99.999, "percentile 99.99": 99.99}
 FLOAT = ", depthwise in float"

@@ -12,15 +12,15 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.calibrating import calibration_inputs, in_batches
+from tenfold.deploy.calibrate import calibration_inputs, in_batches
+from tenfold.deploy.export import check_suffix, plain_copy, usable
+from tenfold.deploy.fuse import fuse
+from tenfold.deploy.measure import Measured, logits_by_pieces, measure_files
 from tenfold.errors import bad_value
 from tenfold.exporters import EXPORTERS
 from tenfold.exporters._base import Runner
-from tenfold.exporting import check_suffix, plain_copy, usable
 from tenfold.forward import run
-from tenfold.fusing import fuse
 from tenfold.inputs import batch_of, check_example, mapped
-from tenfold.measuring import Measured, logits_by_pieces, measure_files
 from tenfold.placing import placing
 from tenfold.progress import Progress, silent
 from tenfold.quantisers import QUANTISERS

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.deploy.explain import not_exported, told_by
+from tenfold.deploy.trace import trace
 from tenfold.errors import bad_value
-from tenfold.explain import not_exported, told_by
 from tenfold.exporters import Exporter
 from tenfold.exporters._base import Runner
 from tenfold.forward import run
 from tenfold.inputs import batch_of, leaves
-from tenfold.trace import trace
 
 # Of the largest output. Runtimes add up in another order and fuse what they can.
 TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}

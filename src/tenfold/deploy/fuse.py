@@ -12,11 +12,11 @@ from typing import Any
 from torch import nn
 from torch.export import ExportedProgram
 
+from tenfold.deploy.join import RULES
+from tenfold.deploy.pair import pairs
+from tenfold.deploy.trace import trace
 from tenfold.forward import run
 from tenfold.inputs import leaves, shuffle
-from tenfold.joining import RULES
-from tenfold.pairing import pairs
-from tenfold.trace import trace
 
 TOLERANCE = 1e-4  # of the largest output; beyond it the copy is handed back unfused
 

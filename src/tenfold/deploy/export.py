@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from tenfold.comparing import blame, check_same
+from tenfold.deploy.compare import blame, check_same
+from tenfold.deploy.explain import not_exported
+from tenfold.deploy.fuse import fuse
 from tenfold.errors import MissingExtra, bad_value
-from tenfold.explain import not_exported
 from tenfold.exporters import EXPORTERS, Exporter
 from tenfold.exporters._base import Runner
-from tenfold.fusing import fuse
 from tenfold.inputs import batch_of, check_example, mapped, resize, shuffle
 from tenfold.placing import placing
 

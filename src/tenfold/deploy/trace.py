@@ -10,10 +10,10 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
-from tenfold.explain import not_exported
+from tenfold.deploy.explain import not_exported
+from tenfold.deploy.quiet import quiet
 from tenfold.forward import evaluating, frozen_rng, run
 from tenfold.inputs import arguments, batch_of, check_example, leaves, resize, values
-from tenfold.quiet import quiet
 
 
 def trace(model: nn.Module, example: Any, *, batch: str = "as given") -> ExportedProgram:

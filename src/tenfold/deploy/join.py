@@ -12,7 +12,7 @@ from torch.fx import Node
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from tenfold.pairing import CONVS
+from tenfold.deploy.pair import CONVS
 
 
 def foldable(first: nn.Module, second: nn.Module, node: Node) -> bool:

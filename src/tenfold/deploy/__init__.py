@@ -1,0 +1,1 @@
+"""model' -> file: traced, fused, quantised if asked, written, read back, compared, then named."""

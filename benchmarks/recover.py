@@ -149,7 +149,7 @@ def keep(
     if seed == 0 and not (note and finished):
         shutil.rmtree(folder, ignore_errors=True)
         extra = {} if note is None else {"cut_short.txt": note + "\n"}
-        tenfold.save(tenfold.Result(model, plan, report), folder, extra=extra)
+        tenfold.save(tenfold.Result(model, plan, report, model), folder, extra=extra)
     removed = {c: round(1 - report.after[c] / report.before[c], 4) for c in ("params", "macs")}
     return {"params": report.after["params"], "macs": report.after["macs"], "removed": removed}
 

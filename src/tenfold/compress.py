@@ -31,11 +31,15 @@ SYNTHETIC = 256  # inputs to fine-tune on where there are no data
 
 @dataclass(frozen=True)
 class Result:
-    """What ``compress`` hands back: the new module, the plan it follows, the recount of both."""
+    """What ``compress`` hands back: the new module, the plan it follows, the recount of both.
+
+    ``untuned`` is the module before fine-tuning, what the plan alone gives without data.
+    """
 
     model: nn.Module
     plan: Plan
     report: Report
+    untuned: nn.Module
 
 
 def plan(
@@ -179,6 +183,7 @@ def compress(
             chosen, built = refine_together(model, example, found, seed, progress)
         else:
             chosen, built = found.plan, build(model, found.plan, found.sensed, progress)
+    untuned = built
     history: tuple[dict[str, Any], ...] = ()
     if batches is not None:
         usual = GENTLE if isinstance(batches, Blends) else TuneSettings()
@@ -191,7 +196,8 @@ def compress(
         built, history = tuned.model, tuple(tuned.history)
         chosen = replace(chosen, settings={**chosen.settings, "tuning": asdict(settings)})
     timed = timed_again(model, built, example, chosen)
-    return Result(built, chosen, make_report(model, built, example, chosen, history, timed))
+    report = make_report(model, built, example, chosen, history, timed)
+    return Result(built, chosen, report, untuned)
 
 
 def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Timed | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.bench import Latency, compare_latency
-from tenfold.compress import Result, apply, compress
+from tenfold.compress import Result, compress
 from tenfold.demo.data import Mixed, held_batches, read_split
 from tenfold.demo.network import example, load_network
 from tenfold.progress import Progress, silent
@@ -19,7 +19,7 @@ from tenfold.tune.score import accuracy
 
 BUDGET = "params=0.19,macs=0.25"
 FORMATS = ("svd", "svd-in", "spatial", "tucker", "tt", "cp")  # one image wants few layers
-TUNING = TuneSettings(epochs=5, rate=1e-3, task=0.0, precision="auto")
+TUNING = TuneSettings(epochs=4, rate=1e-3, task=0.0, precision="auto")
 # The best epoch is chosen on images kept apart, by closeness to the original's outputs: it is what
 # fine-tuning is after, and says more than the labels of so few.
 HELD_OUT = 500
@@ -45,8 +45,7 @@ def run_demo(progress: Progress = silent) -> Outcome:
         data=Mixed(images[HELD_OUT:], labels[HELD_OUT:]),
         validation=list(images[:HELD_OUT].split(500)),
     )  # fmt: skip
-    plan_only = apply(result.plan, network)
-    models = {"before": network, "plan_only": plan_only, "after": result.model}
+    models = {"before": network, "plan_only": result.untuned, "after": result.model}
     scores = score_all(models, held_batches(), progress)
     pair = {"before": network, "after": result.model}
     latency = compare_latency(pair, example(), runs=100, progress=progress)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenfold.tune.chains import balance, balance_all, chains, incoming, outgoing
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 import tenfold
+from tenfold.chains import balance, balance_all, chains, incoming, outgoing
 from tenfold.formats import FORMATS
 from tenfold.metric import Metric
 from tenfold.survey import describe

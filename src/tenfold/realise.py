@@ -32,7 +32,7 @@ TUNE = replace(GENTLE, epochs=3, rate=3e-4, precision="auto", channels_last=True
 def build(model: nn.Module, plan: Plan, sensed: Sensed, progress: Progress) -> nn.Module:
     """The planned layers; fitted one after the other where there are inputs to fit them on."""
     built = rebuild(model, plan, sensed.metrics, progress)
-    if not sensed.batches:
+    if not sensed.typical:
         return built
     return reconstruct(model, built, plan, sensed.batches, sensed.metrics, progress)
 
@@ -53,7 +53,7 @@ def refine_together(
 ) -> tuple[Plan, nn.Module]:
     """The plan as searched and the one that training ends at, both fitted; of the two the one
     closer to the original on inputs held apart, trained on without labels."""
-    if not found.sensed.batches:
+    if not found.sensed.typical:
         return found.plan, build(model, found.plan, found.sensed, progress)
     batches = more_inputs(model, example, found.sensed, seed, progress)
     train, apart = batches[:-1] or batches, batches[-1]

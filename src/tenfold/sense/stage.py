@@ -16,11 +16,12 @@ from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
 from tenfold.sense.moments import estimate_moments
-from tenfold.sense.synthesise import can_synthesise, smooth_noise, synthesise
+from tenfold.sense.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
 from tenfold.tune.batches import read_batch
 from tenfold.values import Survey
 
-IMAGES = 64
+IMAGES, LEAST = 64, 8
+WORK = 4e12  # multiply-accumulates that making inputs may take, a minute or so of two cores
 BATCH = 64  # inputs a forward pass
 KINDS = ("auto", "synthetic", "noise", "frobenius")
 
@@ -38,6 +39,11 @@ class Sensed:
     origin: str = "frobenius"
     seconds: float = 0.0
 
+    @property
+    def typical(self) -> bool:
+        """Whether layers see on the batches what they see in use, so that they can be fitted."""
+        return self.origin in ("synthetic", "calibration")
+
 
 def sense(
     model: nn.Module,
@@ -46,7 +52,7 @@ def sense(
     *,
     metric: str = "auto",
     calibration: Iterable[Any] | None = None,
-    images: int = IMAGES,
+    images: int | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Sensed:
@@ -59,7 +65,8 @@ def sense(
             BatchNorm and its example is one tensor of real numbers, else the second for images,
             else the third.
         calibration: batches of real inputs, used in place of synthetic ones.
-        images: number of inputs.
+        images: number of inputs; by default 64, and fewer where a forward pass costs so much
+            that making them would take long.
         seed: of the synthetic inputs and of the classes drawn for the gradients.
 
     Raises:
@@ -69,6 +76,7 @@ def sense(
     if metric not in KINDS:
         raise bad_value("metric must be a known name", repr(metric), f"use {', '.join(KINDS)}")
     began = time.perf_counter()
+    images = images or affordable(survey, example)
     possible = can_synthesise(model, example)
     if calibration is not None:
         batches, origin = take(calibration, images, model), "calibration"
@@ -91,6 +99,13 @@ def sense(
     torch.manual_seed(seed)
     metrics = estimate_moments(model, survey.sites, batches)
     return Sensed(metrics, batches, origin, time.perf_counter() - began)
+
+
+def affordable(survey: Survey, example: Any) -> int:
+    """As many inputs as ``WORK`` pays for, a forward and a backward pass a step, within bounds."""
+    batch = len(example) if isinstance(example, Tensor) and example.ndim else 1
+    each = 3 * STEPS * survey.totals["macs"] / max(1, batch)
+    return int(min(IMAGES, max(LEAST, WORK / max(each, 1.0))))
 
 
 def pictures(example: Any) -> bool:

@@ -144,25 +144,30 @@ def main() -> None:
     seconds["measure"] = time.perf_counter() - began
     for method in args.methods:
         table[method] = rows(model, found, batches, base, method, curves, damages, sensed, budgets)
+        write(args, base, table, seconds)
     table["end-to-end"] = together(model, example, batches, base, budgets)
+    write(args, base, table, seconds)
     images = sum(len(y) for _, y in batches)
     print(f"{name}: {base:.2f} % on {images} {args.split} images; points lost at")
     for method, entry in table.items():
         print(f"{method:12}", *(f"{at} {x['lost']:6.2f}" for at, x in entry.items()), sep="   ")
+
+
+def write(
+    args: argparse.Namespace, base: float, table: dict[str, Any], seconds: dict[str, float]
+) -> None:
+    """All rows so far; only those on test images are results."""
     if args.split != "test":
         return
+    result = {
+        "command": f"python benchmarks/data_free.py --network {args.network}", "base": base,
+        "lost": table, "seconds": seconds, "torch": torch.__version__,
+        "threads": torch.get_num_threads(), "machine": platform.machine(),
+    }  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"data_free_{name}.json").write_text(
-        json.dumps(
-            {
-                "command": f"python benchmarks/data_free.py --network {name}", "base": base,
-                "lost": table, "seconds": seconds, "torch": torch.__version__,
-                "threads": torch.get_num_threads(), "machine": platform.machine(),
-            },
-            indent=1,
-        )
-        + "\n"
-    )  # fmt: skip
+    part = RESULTS / f"data_free_{args.network}.json.part"
+    part.write_text(json.dumps(result, indent=1) + "\n")
+    part.replace(RESULTS / f"data_free_{args.network}.json")
 
 
 if __name__ == "__main__":

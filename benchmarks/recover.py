@@ -125,14 +125,15 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
         score=latest(), checkpoint=target, progress=clock,
     )  # fmt: skip
     original, model = original.cpu(), tuned.model.cpu()
+    history = without_score(tuned.history)
     row = {
         "times": times, "seed": seed, "epochs": arguments.epochs, "device": told(device),
         "before": accuracy(original, test), "plan_only": accuracy(factored.cpu(), test),
         "after": accuracy(model, test), "seconds": round(clock.seconds, 1),
-        "threads": torch.get_num_threads(), "history": tuned.history,
+        "threads": torch.get_num_threads(), "rate": settings.rate, "history": history,
     }  # fmt: skip
     row["change"] = round(row["after"] - row["before"], 2)
-    row |= keep(original, model, plan, times, seed, tuned.history)
+    row |= keep(original, model, plan, times, seed, history)
     (target / "row.json").write_text(json.dumps(row, indent=1) + "\n")
     (target / FILE).unlink()
     (target / BEST).unlink()
@@ -158,6 +159,11 @@ def latest() -> Any:
     """A score that rises: the last epoch of a cosine is kept, no image chooses among epochs."""
     count = iter(range(1_000_000))
     return lambda _: float(time.time_ns() // 1_000_000 + next(count))
+
+
+def without_score(history: Sequence[Any]) -> list[dict[str, Any]]:
+    """Epochs without the time that ``latest`` puts in place of a score."""
+    return [{k: v for k, v in epoch.items() if k != "score"} for epoch in history]
 
 
 class Stopwatch:
@@ -201,13 +207,13 @@ def cut_short(test: list[Any]) -> list[dict[str, Any]]:
         small.load_state_dict(pick(found[0], "student."))
         after, before = accuracy(small, test), accuracy(model, test)
         note = f"after {reached['epoch']} epochs and {reached['step']} steps"
-        seed = found[1]["seed"]
-        counted = keep(model, small.eval(), plan, times, seed, reached["history"], note)
+        seed, history = found[1]["seed"], without_score(reached["history"])
+        counted = keep(model, small.eval(), plan, times, seed, history, note)
         rows.append({
             "times": times, "seed": seed, "epochs": found[1]["epochs"], "cut_short": note,
             **counted, "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"],
             "before": before, "after": after, "change": round(after - before, 2),
-            "history": reached["history"],
+            "history": history,
         })  # fmt: skip
     return rows
 

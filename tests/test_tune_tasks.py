@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_hundred_inputs_in_one_tensor_are_enough():
 
 
 def test_without_data_the_inputs_are_made(monkeypatch):
-    monkeypatch.setattr("tenfold.compress.SYNTHETIC", 64)
+    monkeypatch.setattr(sys.modules["tenfold.compress"], "SYNTHETIC", 64)
     teacher, student = make_pair()
     result = tenfold.compress(
         teacher, example(), "params=0.4", data="synthetic", epochs=1, metric="frobenius",

@@ -125,7 +125,7 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
         score=latest(), checkpoint=target, progress=clock,
     )  # fmt: skip
     original, model = original.cpu(), tuned.model.cpu()
-    history = without_score(tuned.history)
+    history = scored_by_loss(tuned.history)
     row = {
         "times": times, "seed": seed, "epochs": arguments.epochs, "device": told(device),
         "before": accuracy(original, test), "plan_only": accuracy(factored.cpu(), test),
@@ -148,9 +148,12 @@ def keep(
     folder = RESULTS / f"resnet20_{times}x"
     finished = folder.exists() and not (folder / "cut_short.txt").exists()
     if seed == 0 and not (note and finished):
-        shutil.rmtree(folder, ignore_errors=True)
         extra = {} if note is None else {"cut_short.txt": note + "\n"}
-        tenfold.save(tenfold.Result(model, plan, report, model), folder, extra=extra)
+        new = RESULTS / "recover.work" / "new" / folder.name
+        shutil.rmtree(new, ignore_errors=True)
+        tenfold.save(tenfold.Result(model, plan, report, model), new, extra=extra)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
     removed = {c: round(1 - report.after[c] / report.before[c], 4) for c in ("params", "macs")}
     return {"params": report.after["params"], "macs": report.after["macs"], "removed": removed}
 
@@ -161,9 +164,9 @@ def latest() -> Any:
     return lambda _: float(time.time_ns() // 1_000_000 + next(count))
 
 
-def without_score(history: Sequence[Any]) -> list[dict[str, Any]]:
-    """Epochs without the time that ``latest`` puts in place of a score."""
-    return [{k: v for k, v in epoch.items() if k != "score"} for epoch in history]
+def scored_by_loss(history: Sequence[Any]) -> list[dict[str, Any]]:
+    """Epochs with the training loss in place of the time that ``latest`` puts as a score."""
+    return [{**epoch, "score": -epoch["loss"]} for epoch in history]
 
 
 class Stopwatch:
@@ -207,7 +210,7 @@ def cut_short(test: list[Any]) -> list[dict[str, Any]]:
         small.load_state_dict(pick(found[0], "student."))
         after, before = accuracy(small, test), accuracy(model, test)
         note = f"after {reached['epoch']} epochs and {reached['step']} steps"
-        seed, history = found[1]["seed"], without_score(reached["history"])
+        seed, history = found[1]["seed"], scored_by_loss(reached["history"])
         counted = keep(model, small.eval(), plan, times, seed, history, note)
         rows.append({
             "times": times, "seed": seed, "epochs": found[1]["epochs"], "cut_short": note,

@@ -36,6 +36,11 @@ def scalable(link: nn.Module) -> bool:
     return link.groups == link.in_channels == link.out_channels
 
 
+def links_of(module: nn.Module) -> list[Any]:
+    """The layers of a chain, or the one layer that a chain of one is."""
+    return list(module) if isinstance(module, nn.Sequential) else [module]
+
+
 def balance_all(model: nn.Module) -> None:
     """Balance every chain, in place; what the model computes stays the same."""
     for links in chains(model):

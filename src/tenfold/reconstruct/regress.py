@@ -75,8 +75,8 @@ def regress(
         given = seen_at(built, site.name, inputs, calls, output=False)
         for x, y in zip(given, wanted):
             rows = y.numel() // site.out_channels * calls * len(batches)
+            step = max(1, rows // POSITIONS)
             for fields, outputs in receptive_fields(site, x.float().cpu(), y.float().cpu()):
-                step = max(1, rows // POSITIONS)
                 sums.add(fields[::step], outputs[::step])
     return sums
 

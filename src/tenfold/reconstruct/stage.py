@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.chains import links_of
 from tenfold.formats import FORMATS
 from tenfold.forward import evaluating
 from tenfold.metric import Metric
@@ -71,11 +72,6 @@ def renew(
         for link, factor in zip(links, found):
             link.weight.copy_(factor)
         centre(better, links[-1], called, sums, compose(found).flatten(1))
-
-
-def links_of(module: nn.Module) -> list[Any]:
-    """The layers of a chain, or the one layer that a chain of one is."""
-    return list(module) if isinstance(module, nn.Sequential) else [module]
 
 
 def importance(metric: Metric, outputs: int) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.chains import links_of
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.values import Limit, Link, Real, Site
@@ -52,7 +53,7 @@ class Gated:
 
 def gate(site: Site, name: str, ranks: Sequence[int], module: nn.Module) -> Gated:
     """Open gates on a chain as it was built."""
-    links: list[Any] = list(module) if isinstance(module, nn.Sequential) else [module]
+    links = links_of(module)
     cuts = cuts_of(FORMATS[name].chain(site, ranks))
     like: Tensor = links[0].weight
     logits = tuple(

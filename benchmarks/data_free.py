@@ -6,8 +6,9 @@ All methods share one set of curves and damages, so only the search differs. ``a
 the decomposition gives; ``lost`` is after ``refine="layers"``, the default. The row ``frobenius``
 is the continuous search on plain Frobenius curves, nothing sensed and nothing refined; the row
 ``end-to-end`` is the public call with ``refine="end-to-end"``, timed as a whole. Settings were
-chosen on 2,500 training images (``--split held`` looks at those); the test images are looked at
-here only. Writes ``results/data_free_<network>.json``.
+chosen on 2,500 to 10,000 training images (``--split held`` looks at 2,500); the test images are
+looked at here only. ``--rows`` runs some rows anew and leaves the others.
+Writes ``results/data_free_<network>.json``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from torch import Tensor, nn
 import tenfold
 from tenfold.budget import resolve_budget
 from tenfold.curves import Curve, plain_damage, trace_curves
+from tenfold.realise import fitted_on
 from tenfold.rebuild import rebuild
 from tenfold.reconstruct import reconstruct
 from tenfold.search import METHODS, search
@@ -36,6 +39,7 @@ from tenfold.tune.score import accuracy
 from tenfold.values import Plan, Survey
 
 RESULTS = Path(__file__).parent / "results"
+ROWS = ("frobenius", *METHODS, "end-to-end")
 TIMES = {"resnet20": (2, 3, 4, 5), "demo": (2, 3, 4, 5), "compact": (1.3, 1.5, 2, 3, 4, 6)}
 
 
@@ -74,10 +78,11 @@ def rows(
         built = rebuild(model, plan, sensed.metrics)
         alone = round(base - accuracy(built, batches), 2)
         if sensed.batches:
-            built = reconstruct(model, built, plan, sensed.batches, sensed.metrics)
+            built = reconstruct(model, built, plan, fitted_on(sensed), sensed.metrics)
         lost[f"{times}x"] = {
             "lost": round(base - accuracy(built, batches), 2), "alone": alone,
             "params": sum(p.numel() for p in built.parameters()), "gap": plan.gap,
+            "threads": torch.get_num_threads(),
             "search_seconds": round(seconds, 2), "layers": spread(plan),
         }  # fmt: skip
         print(method, times, lost[f"{times}x"], flush=True)
@@ -97,7 +102,8 @@ def together(
         lost[f"{times}x"] = {
             "lost": round(base - accuracy(result.model, batches), 2),
             "params": int(result.report.after["params"]), "seconds": round(seconds, 1),
-            "gap": result.plan.gap, "layers": spread(result.plan),
+            "threads": torch.get_num_threads(), "gap": result.plan.gap,
+            "layers": spread(result.plan),
         }  # fmt: skip
         print("end-to-end", times, lost[f"{times}x"], flush=True)
     return lost
@@ -114,60 +120,65 @@ def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", choices=tuple(TIMES), default="resnet20")
-    parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=tuple(METHODS))
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--split", choices=("test", "held"), default="test")
     parser.add_argument("--times", nargs="+", type=float)
     args = parser.parse_args()
-    name = args.network
     torch.manual_seed(0)
-    model, example, batches = network(name, args.split)
+    model, example, batches = network(args.network, args.split)
     base = accuracy(model, batches)
     found = survey(model, example)
-    table: dict[str, Any] = {}
-    budgets = args.times or TIMES[name]
-    seconds: dict[str, float] = {}
+    budgets = args.times or TIMES[args.network]
+    if "frobenius" in args.rows:
+        plain = trace_curves(model, found)
+        flat = [plain_damage(curve) for curve in plain]
+        row = rows(model, found, batches, base, "continuous", plain, flat, Sensed(), budgets)
+        write(args, base, "frobenius", row)
+    methods = [method for method in args.rows if method in METHODS]
+    if methods:
+        sensed, curves, damages, seconds = prepare(model, found, example)
+        for method in methods:
+            row = rows(model, found, batches, base, method, curves, damages, sensed, budgets)
+            write(args, base, method, row, seconds)
+    if "end-to-end" in args.rows:
+        write(args, base, "end-to-end", together(model, example, batches, base, budgets))
 
-    plain = trace_curves(model, found)
-    flat = [plain_damage(curve) for curve in plain]
-    table["frobenius"] = rows(
-        model, found, batches, base, "continuous", plain, flat, Sensed(), budgets
-    )
 
-    began = time.perf_counter()
+def prepare(
+    model: nn.Module, found: Survey, example: Any
+) -> tuple[Sensed, Sequence[Curve], Sequence[Tensor], dict[str, float]]:
+    """What all methods search on, and the seconds of each stage."""
+    marks = [time.perf_counter()]
     sensed = sense(model, found, example)
-    seconds["sense"] = time.perf_counter() - began
-    began = time.perf_counter()
+    marks.append(time.perf_counter())
     curves = trace_curves(model, found, sensed.metrics)
-    seconds["curves"] = time.perf_counter() - began
-    began = time.perf_counter()
+    marks.append(time.perf_counter())
     damages = measure_damages(model, curves, sensed.batches[0])
-    seconds["measure"] = time.perf_counter() - began
-    for method in args.methods:
-        table[method] = rows(model, found, batches, base, method, curves, damages, sensed, budgets)
-        write(args, base, table, seconds)
-    table["end-to-end"] = together(model, example, batches, base, budgets)
-    write(args, base, table, seconds)
-    images = sum(len(y) for _, y in batches)
-    print(f"{name}: {base:.2f} % on {images} {args.split} images; points lost at")
-    for method, entry in table.items():
-        print(f"{method:12}", *(f"{at} {x['lost']:6.2f}" for at, x in entry.items()), sep="   ")
+    marks.append(time.perf_counter())
+    taken = (round(b - a, 1) for a, b in pairwise(marks))
+    return sensed, curves, damages, dict(zip(("sense", "curves", "measure"), taken))
 
 
 def write(
-    args: argparse.Namespace, base: float, table: dict[str, Any], seconds: dict[str, float]
-) -> None:
-    """All rows so far; only those on test images are results."""
+    args: argparse.Namespace, base: float, name: str, row: dict[str, Any],
+    seconds: dict[str, float] | None = None,
+) -> None:  # fmt: skip
+    """A row beside those of other calls; only rows on test images are results."""
+    print(f"{name:12}", *(f"{at} {x['lost']:6.2f}" for at, x in row.items()), sep="   ", flush=True)
     if args.split != "test":
         return
+    out = RESULTS / f"data_free_{args.network}.json"
+    kept = json.loads(out.read_text()) if out.exists() else {"lost": {}}
     result = {
         "command": f"python benchmarks/data_free.py --network {args.network}", "base": base,
-        "lost": table, "seconds": seconds, "torch": torch.__version__,
-        "threads": torch.get_num_threads(), "machine": platform.machine(),
+        "lost": {**kept["lost"], name: {**kept["lost"].get(name, {}), **row}},
+        "seconds": seconds or kept.get("seconds", {}), "torch": torch.__version__,
+        "machine": platform.machine(),
     }  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
-    part = RESULTS / f"data_free_{args.network}.json.part"
+    part = out.with_suffix(".part")
     part.write_text(json.dumps(result, indent=1) + "\n")
-    part.replace(RESULTS / f"data_free_{args.network}.json")
+    part.replace(out)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from tenfold.latency.cache import processor
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
 WANTED = ("eager", "eager-nchw", "onnxruntime", "executorch", "openvino")
-LAYERS = ("eager", "onnxruntime", "openvino")  # engines that layers are timed alone in
+LAYERS = ("eager", "onnxruntime", "executorch", "openvino")  # engines that layers are timed alone in
 FEW = ("svd", "svd-in", "spatial", "tucker")  # CP of large random layers takes minutes
 WIDE = 64
 SHARE = 0.85

@@ -90,8 +90,8 @@ class Augmented:
 def settings_for(arguments: argparse.Namespace, seed: int) -> TuneSettings:
     """What held-out training images preferred."""
     return TuneSettings(
-        epochs=arguments.epochs, rate=arguments.rate, seed=seed, precision="auto",
-        channels_last=True, every=120.0,
+        epochs=arguments.epochs, rate=arguments.rate, seed=seed, features=arguments.features,
+        precision="auto", channels_last=True, every=120.0,
     )  # fmt: skip
 
 
@@ -130,7 +130,8 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
         "times": times, "seed": seed, "epochs": arguments.epochs, "device": told(device),
         "before": accuracy(original, test), "plan_only": accuracy(factored.cpu(), test),
         "after": accuracy(model, test), "seconds": round(clock.seconds, 1),
-        "threads": torch.get_num_threads(), "rate": settings.rate, "history": history,
+        "threads": torch.get_num_threads(), "rate": settings.rate,
+        "features": settings.features, "history": history,
     }  # fmt: skip
     row["change"] = round(row["after"] - row["before"], 2)
     row |= keep(original, model, plan, times, seed, history)
@@ -260,6 +261,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="0", help="as 0/1/2")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--rate", type=float, default=None)
+    parser.add_argument("--features", type=float, default=0.0, help="their weight")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--report", action="store_true", help="train nothing, write the results")
     arguments = parser.parse_args()

@@ -113,3 +113,6 @@ def test_int8_stands_beside_the_float_files(saved, tmp_path, capsys):
     assert all(0 <= x["accuracy"] <= 100 for x in found["files"])
     assert "batch 32" in told.err
     assert {path.name for path in tmp_path.iterdir()} == {"a.onnx", "a.onnx.json"}
+    page = (saved / "pair" / "report.html").read_text()
+    assert "<h2>a.onnx</h2>" in page
+    assert f"{found['files'][2]['accuracy']:.2f} %" in page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 
 import pytest
 import torch
@@ -119,7 +118,6 @@ def test_a_refined_network_costs_what_its_plan_says_within_the_limits():
 
 def test_end_to_end_holds_every_budget_and_leaves_the_model_alone(monkeypatch):
     monkeypatch.setattr(realise, "MORE", 64)
-    monkeypatch.setattr(realise, "TUNE", replace(realise.TUNE, epochs=1))
     model, x = tiny_resnet(), example()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     result = tenfold.compress(model, x, {"params": 0.5, "macs": 0.6}, refine="end-to-end")

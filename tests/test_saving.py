@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from torch import nn
 
 import tenfold
 from tenfold.errors import InputError, PlanError
-from tenfold.report import draw_page
+from tenfold.report import draw_page, report_from_json, report_to_json
+from tenfold.saving import note_file
 from tests.networks import example, tiny_resnet
 
 
@@ -85,6 +87,40 @@ def test_the_report_is_json_and_one_page_of_its_own(result, tmp_path):
     assert "<script" not in page
     assert 'src="' not in page
     assert "<link" not in page
+
+
+INT8 = {
+    "path": "a.onnx", "to": "onnx", "variant": "extremes", "error": 0.01, "calibration": "given",
+    "files": [
+        {"name": "int8", "bytes": 4321, "latency": {1: {"median": 0.5, "busy": 0.5}},
+         "accuracy": None},
+    ],
+}  # fmt: skip
+
+
+def test_a_file_made_later_is_told_of_once_in_the_report(result, tmp_path):
+    folder = tenfold.save(result, tmp_path / "out")
+    for size in (1234, 4321):
+        note_file(folder, {**INT8, "files": [{**INT8["files"][0], "bytes": size}]})
+    page = (folder / "report.html").read_text()
+    assert "4,321" in page
+    assert "1,234" not in page
+    told = report_from_json(json.loads((folder / "report.json").read_text()))
+    assert [x["path"] for x in told.files] == ["a.onnx"]
+    assert replace(told, files=()) == report_from_json(
+        json.loads(json.dumps(report_to_json(result.report)))
+    )
+    assert told.lines == result.report.lines
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_a_damaged_report_is_told_and_kept(result, tmp_path):
+    folder = tenfold.save(result, tmp_path / "out")
+    for text, words in (("{", "JSON"), ("{}", "tenfold.save"), ("[1]", "tenfold.save")):
+        (folder / "report.json").write_text(text)
+        with pytest.raises(InputError, match=words):
+            note_file(folder, INT8)
+        assert (folder / "report.json").read_text() == text
 
 
 def test_the_page_escapes_what_it_is_given(result):

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tenfold.compress import Result
 from tenfold.errors import InputError, PlanError, bad_value
 from tenfold.plan_file import plan_from_json, plan_to_json
 from tenfold.rebuild import build_structure
-from tenfold.report import draw_page, report_to_json
+from tenfold.report import draw_page, report_from_json, report_to_json
 from tenfold.values import Plan
 
 PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
@@ -53,6 +54,35 @@ def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None 
     return target
 
 
+def note_file(folder: str | Path, told: Mapping[str, Any]) -> Path:
+    """Put a file that was made of a saved model into its report and page; returns the page.
+
+    ``told`` is ``quantised_to_json`` of it; a file of the same name is told of once. Raises
+    InputError when the directory has no report, or cannot be written.
+    """
+    target = Path(folder)
+    told = json.loads(json.dumps(told))
+    report = report_from_json(_read_json(target / REPORT, "A report"))
+    others = tuple(x for x in report.files if x["path"] != told["path"])
+    report = replace(report, files=(*others, told))
+    texts = {
+        REPORT: json.dumps(report_to_json(report), indent=1) + "\n",
+        PAGE: draw_page(report, target.resolve().name),
+    }
+    parts = {target / name: target / f".{name}.part" for name in texts}
+    try:
+        for part, text in zip(parts.values(), texts.values()):
+            part.write_text(text, "utf-8")
+        for place, part in parts.items():
+            part.replace(place)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+    return target / PAGE
+
+
 def load(folder: str | Path, architecture: nn.Module | Callable[[], nn.Module]) -> nn.Module:
     """The saved model, built on the original architecture, in evaluation mode.
 
@@ -81,14 +111,7 @@ def load(folder: str | Path, architecture: nn.Module | Callable[[], nn.Module]) 
 
 def read_plan(path: str | Path) -> Plan:
     """The plan in a JSON file. Raises InputError or PlanError."""
-    file = _existing(Path(path))
-    try:
-        data = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise bad_value(
-            "A plan must be a JSON file", f"{file}: {error}", "write it again"
-        ) from error
-    return plan_from_json(data)
+    return plan_from_json(_read_json(Path(path), "A plan"))
 
 
 def write_plan(plan: Plan, path: str | Path) -> Path:
@@ -120,6 +143,16 @@ def _existing(path: Path) -> Path:
             "pass a directory that tenfold.save wrote",
         )  # fmt: skip
     return path
+
+
+def _read_json(path: Path, what: str) -> Any:
+    file = _existing(path)
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise bad_value(
+            f"{what} must be a JSON file", f"{file}: {error}", "write it again"
+        ) from error
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

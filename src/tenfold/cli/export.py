@@ -20,7 +20,7 @@ from tenfold.deploy.measure import RUNS, Measured
 from tenfold.deploy.quantise import Quantised, quantise, quantised_to_json
 from tenfold.errors import bad_value
 from tenfold.recipe import Recipe
-from tenfold.saving import load
+from tenfold.saving import load, note_file
 from tenfold.sources import Loaded, open_data, open_model
 
 To = Annotated[
@@ -67,7 +67,8 @@ def export(
 
     The file is read back and held against the model, on the example and on random inputs, before
     it appears under its name. With [bold]--int8[/] it stands in a table with the float files:
-    size, latency on one thread and, on labelled batches, accuracy; the same as JSON beside it.
+    size, latency on one thread and, on labelled batches, accuracy; the same as JSON beside it and
+    in the report of the saved model.
 
     [bold]Examples[/]
 
@@ -82,7 +83,7 @@ def export(
     loaded = open_model(recipe.source, recipe.weights, recipe.example)
     model = load(folder, loaded.model)
     if int8:
-        quantise_and_show(loaded, model, to, out, data, test, json)
+        quantise_and_show(folder, loaded, model, to, out, data, test, json)
         return
     with running(Recipe()):
         done = write(model, loaded.example, out, to=to, fused=not no_fuse)
@@ -101,10 +102,11 @@ def check_flags(int8: bool, no_fuse: bool, data: Mapping[str, str | None]) -> No
 
 
 def quantise_and_show(
-    loaded: Loaded, model: nn.Module, to: str, out: str, data: str | None, test: str | None,
-    json: bool,
+    folder: str, loaded: Loaded, model: nn.Module, to: str, out: str, data: str | None,
+    test: str | None, json: bool,
 ) -> None:  # fmt: skip
-    """Quantise, measure, and show the float files and the int8 one in a table."""
+    """Quantise, measure, show the float files and the int8 one in a table, and put them into the
+    report of the saved model."""
     labelled = test or data
     with running(Recipe()), drawn_progress() as progress:
         done = quantise(
@@ -113,6 +115,8 @@ def quantise_and_show(
             test=open_data(labelled, "test") if labelled else None,
         )  # fmt: skip
     show_quantised(console(json), done)
+    page = note_file(folder, quantised_to_json(done))
+    console(json).print(f"The same is in {page} now.")
     if json:
         say_json({**quantised_to_json(done), "path": str(done.path)})
 

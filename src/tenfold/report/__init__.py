@@ -1,6 +1,9 @@
 """model', model, Plan -> Report: counted again from the built module; drawn for people."""
 
 from tenfold.report.draw_page import draw_page
+from tenfold.report.read_report import report_from_json
 from tenfold.report.recount import Line, Reached, Report, make_report, report_to_json
 
-__all__ = ["Line", "Reached", "Report", "draw_page", "make_report", "report_to_json"]
+__all__ = [
+    "Line", "Reached", "Report", "draw_page", "make_report", "report_from_json", "report_to_json",
+]  # fmt: skip

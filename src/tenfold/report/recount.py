@@ -44,7 +44,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Report:
-    """Counts before and after by an independent recount; what was measured, if anything was."""
+    """Counts before and after by an independent recount; what was measured, if anything was.
+
+    ``files`` tells of the int8 files made of the saved model: each beside the float ones it was
+    measured with, as ``tenfold.quantise`` writes it down.
+    """
 
     before: Mapping[str, float]
     after: Mapping[str, float]
@@ -58,6 +62,7 @@ class Report:
     environment: Mapping[str, Any]
     measured: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()
+    files: tuple[Mapping[str, Any], ...] = ()
 
     def times_smaller(self, cost: str) -> float:
         """How many times less of a cost is left."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tenfold.augment import varied
 from tenfold.errors import bad_value
 from tenfold.tune.settings import TuneSettings
 
@@ -18,8 +19,9 @@ GENTLE = TuneSettings(rate=5e-4, batchnorm="frozen", reestimate=0, task=0.0)
 
 @dataclass(frozen=True)
 class Blends:
-    """Batches of inputs drawn from a tensor of them, about half blended with another one (Beyer
-    et al. 2022, section 3); ``steps`` batches make an epoch, however few inputs there are."""
+    """Batches of inputs drawn from a tensor of them, images mirrored and shifted by chance, about
+    half blended with another one (Beyer et al. 2022, section 3); ``steps`` batches make an epoch,
+    however few inputs there are."""
 
     inputs: Tensor
     batch: int = BATCH
@@ -40,7 +42,7 @@ class Blends:
         size = min(self.batch, len(self.inputs))
         for _ in range(self.steps):
             rows = torch.randperm(len(self.inputs))[:size]
-            yield blend(self.inputs[rows.to(self.inputs.device)])
+            yield blend(varied(self.inputs[rows.to(self.inputs.device)]))
 
 
 def blend(inputs: Tensor) -> Tensor:

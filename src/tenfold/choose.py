@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from tenfold.bench import timed_pair
 from tenfold.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
-from tenfold.curves import Curve, cheapest_curves, plain_damage, trace_curves
+from tenfold.curves import Curve, Step, cheapest_curves, plain_damage, trace_curves
 from tenfold.engines import check_available
 from tenfold.forward import frozen_rng
-from tenfold.latency import read_table, settle, start_ruler
+from tenfold.latency import fast_step, read_table, settle, start_ruler
 from tenfold.processes import once
 from tenfold.progress import Clock, Progress
 from tenfold.rebuild import build_structure
@@ -24,8 +24,6 @@ from tenfold.search import check_reachable, predict, search
 from tenfold.sense import Sensed, measure_damages, sense
 from tenfold.survey import survey
 from tenfold.values import Limit, Plan, Survey
-
-LATENCY_STEP = 8  # of ranks when a latency is limited: kernels like whole vectors
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,8 @@ def choose(
 ) -> Chosen:  # fmt: skip
     """``plan``, with what was learned on the way."""
     target = latency_target(parse_budget(budget))
-    step = round_to if round_to is not None else (LATENCY_STEP if target else 1)
+    usual: Step = fast_step if target else 1
+    step = usual if round_to is None else round_to
     table = read_table(latency_table) if target and latency_table else None
     clock = Clock()
     with frozen_rng(seed):
@@ -72,7 +71,8 @@ def choose(
         clock.lap("measure")
         settings = {
             "formats": list(formats) if formats else None, "include": list(include),
-            "exclude": list(exclude), "round_to": step, "seed": seed,
+            "exclude": list(exclude), "seed": seed,
+            "round_to": step if isinstance(step, int) else "fast",
             "metric": sensed.origin, "example": shape_of(example),
             **({"latency": asdict(target)} if target else {}),
         }  # fmt: skip

@@ -69,7 +69,8 @@ def plan(
             ``"latency=0.5"`` or ``"latency=3ms@onnxruntime"``, is measured on that engine.
         formats: names of allowed formats; all by default.
         include, exclude: shell patterns on qualified layer names.
-        round_to: ranks are multiples of this; 1 by default, 8 when a latency is limited.
+        round_to: ranks are multiples of this; 1 by default; 8, and 16 in layers of 64
+            channels and more, when a latency is limited.
         method: the search; ``"continuous"`` by default.
         metric: how errors are weighed: ``"synthetic"`` senses the network on inputs made from its
             BatchNorm statistics, ``"noise"`` measures damages on smooth noise, ``"frobenius"``

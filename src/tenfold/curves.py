@@ -6,7 +6,7 @@ One pass over the weights; all that comes after is arithmetic on these tables.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
 from tenfold.threads import parallel_map
 from tenfold.values import Site, Survey
+
+Step = int | Callable[[Site], int]  # ranks are its multiples, everywhere or at a site
 
 NODES = {0: 1, 1: 320, 2: 28, 3: 10}  # grid values a rank, by the number of ranks
 GUARDED = ("params", "macs", "bytes")  # a layer never grows in any of these
@@ -47,12 +49,13 @@ def trace_curves(
     metrics: Mapping[str, Metric] | None = None,
     *,
     formats: Sequence[str] | None = None,
-    round_to: int = 1,
+    round_to: Step = 1,
     progress: Progress = silent,
 ) -> tuple[Curve, ...]:
     """Curves of every site in every format that accepts it; ``dense`` is always among them.
 
-    ``round_to`` keeps only ranks that are its multiples. Work is shared over torch's threads.
+    ``round_to`` keeps only ranks that are its multiples, or those of what it gives for a site.
+    Work is shared over torch's threads.
     Sites with equal geometry still have their own curve: the weight differs.
     """
     jobs = cheapest_curves(survey, formats, round_to)
@@ -79,14 +82,14 @@ def check_names(formats: Sequence[str] | None) -> list[str]:
 
 
 def cheapest_curves(
-    survey: Survey, formats: Sequence[str] | None = None, round_to: int = 1
+    survey: Survey, formats: Sequence[str] | None = None, round_to: Step = 1
 ) -> tuple[Curve, ...]:
     """Curves without errors, from prices alone: whether a budget can be met needs no weights."""
-    if round_to < 1:
+    if isinstance(round_to, int) and round_to < 1:
         raise bad_value("round_to must be at least 1", round_to, "use 1, 8 or 16")
     names, nothing = check_names(formats), torch.zeros(0, dtype=torch.float64)
     priced = [
-        (site, name, *worthwhile(site, name, round_to))
+        (site, name, *worthwhile(site, name, step_at(site, round_to)))
         for site in survey.sites
         for name in names
         if FORMATS[name].refuses(site) is None
@@ -96,6 +99,11 @@ def cheapest_curves(
         for site, name, ranks, costs in priced
         if len(ranks)
     )
+
+
+def step_at(site: Site, round_to: Step) -> int:
+    """What ranks of a site are multiples of."""
+    return round_to if isinstance(round_to, int) else round_to(site)
 
 
 @torch.no_grad()

@@ -44,7 +44,8 @@ Exclude = Annotated[
     typer.Option(help="Not the layers whose name matches this shell pattern; repeatable."),
 ]
 RoundTo = Annotated[
-    Optional[int], typer.Option(help="Ranks are multiples of this; 1 by default, 8 for a latency.")  # noqa: UP045
+    Optional[int],  # noqa: UP045
+    typer.Option(help="Ranks are multiples of this; 1 by default, 8 or 16 for a latency."),
 ]
 LatencyTable = Annotated[
     Optional[str],  # noqa: UP045

@@ -6,11 +6,10 @@ from typing import Annotated
 
 import typer
 
-from tenfold.choose import LATENCY_STEP
 from tenfold.cli._options import Example, Exclude, Formats, Include, RoundTo, Source, Weights
 from tenfold.cli._terminal import console, drawn_progress
 from tenfold.curves import cheapest_curves
-from tenfold.latency import write_folder
+from tenfold.latency import fast_step, write_folder
 from tenfold.latency.folder import SCRIPT
 from tenfold.sources import open_model
 from tenfold.survey import survey
@@ -45,7 +44,7 @@ def table(
         loaded.model, loaded.example, include=tuple(include or ()), exclude=tuple(exclude or ())
     )
     wanted = formats.split(",") if formats else None
-    curves = cheapest_curves(found, wanted, round_to or LATENCY_STEP)
+    curves = cheapest_curves(found, wanted, round_to or fast_step)
     with drawn_progress() as progress:
         count = write_folder(loaded.model, loaded.example, curves, out, progress)
     console(False).print(

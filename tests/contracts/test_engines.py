@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 from torch import nn
@@ -53,6 +55,20 @@ def test_names_that_begin_with_a_digit_are_no_obstacle(name):
     model = nn.Sequential(nn.Conv2d(3, 6, 3, bias=False), nn.BatchNorm2d(6), nn.ReLU()).eval()
     x = torch.randn(1, 3, 6, 6)
     assert torch.allclose(first_tensor(ENGINES[name].prepare(model, x)()), run(model, x), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_prepared_run_outlives_its_package(name):
+    if name == "compile":
+        pytest.skip("it has no package")
+    torch.manual_seed(0)
+    x, models = torch.randn(2, 64), (nn.Linear(64, 64), nn.Linear(64, 48))
+    runs = [ENGINES[name].prepare(model.eval(), x) for model in models]
+    gc.collect()
+    overwriting = [b"\xff" * size for size in range(1000, 40_000, 50)]
+    for model, forward in [*zip(models, runs)] * 2:
+        assert torch.allclose(first_tensor(forward()), run(model, x), atol=1e-4)
+    assert overwriting
 
 
 @pytest.mark.parametrize("label", CHAINS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tenfold.engines._base import ENGINES, Engine, Package, Run, lacking, version_of
 from tenfold.engines._onnx import quiet
@@ -35,10 +36,25 @@ class ExecuTorch(Engine):
     def load(self, package: Package, example: Any, threads: int) -> Run:
         from executorch.extension.pybindings import portable_lib
 
-        portable_lib._unsafe_reset_threadpool(threads)
+        # programs that are loaded already hold on to the pool: a needless reset crashes them
+        if portable_lib._threadpool_get_thread_count() != threads:
+            portable_lib._unsafe_reset_threadpool(threads)
         program = portable_lib._load_for_executorch_from_buffer(package.content)
-        inputs = tuple(flat_tensors(example))
-        return lambda: program.run_method("forward", inputs)
+        loaded = Loaded(program, package.content, tuple(flat_tensors(example)))
+        return loaded.run
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A program with the bytes that it goes on reading from, which it does not keep itself."""
+
+    program: Any
+    content: bytes
+    inputs: tuple[Tensor, ...]
+
+    def run(self) -> Any:
+        """One forward pass."""
+        return self.program.run_method("forward", self.inputs)
 
 
 class Named(nn.Module):

@@ -62,6 +62,11 @@ CASES = {
     ),
     "resnet18, 2.2x fewer MACs": Case("resnet18", f"macs={1 / 2.2:.4f}", FEW, 1.8),
     "vgg16, 3x fewer MACs": Case("vgg16", "macs=0.333"),
+    "vgg16, with a latency": Case(
+        "vgg16", "macs=0.333,latency=0.45@onnxruntime", FEW, None, None, None
+    ),
+    "vgg16, 2x fewer MACs": Case("vgg16", "macs=0.5"),
+    "vgg16, no Tucker": Case("vgg16", "macs=0.333", ("spatial", "svd", "svd-in")),
     "separable, 1.5x fewer MACs": Case("separable", "macs=0.667"),
     "vit, 2x fewer MACs": Case("vit", "macs=0.5"),
 }

@@ -19,7 +19,6 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 import tenfold
 from tenfold.budget import resolve_budget
 from tenfold.curves import Curve, plain_damage, trace_curves
+from tenfold.progress import Clock
 from tenfold.realise import fitted_on
 from tenfold.rebuild import rebuild
 from tenfold.reconstruct import reconstruct
@@ -148,15 +148,14 @@ def prepare(
     model: nn.Module, found: Survey, example: Any
 ) -> tuple[Sensed, Sequence[Curve], Sequence[Tensor], dict[str, float]]:
     """What all methods search on, and the seconds of each stage."""
-    marks = [time.perf_counter()]
+    clock = Clock()
     sensed = sense(model, found, example)
-    marks.append(time.perf_counter())
+    clock.lap("sense")
     curves = trace_curves(model, found, sensed.metrics)
-    marks.append(time.perf_counter())
+    clock.lap("curves")
     damages = measure_damages(model, curves, sensed.batches[0])
-    marks.append(time.perf_counter())
-    taken = (round(b - a, 1) for a, b in pairwise(marks))
-    return sensed, curves, damages, dict(zip(("sense", "curves", "measure"), taken))
+    clock.lap("measure")
+    return sensed, curves, damages, clock.laps
 
 
 def write(

@@ -39,7 +39,7 @@ def build(model: nn.Module, plan: Plan, sensed: Sensed, progress: Progress) -> n
 
 
 def fitted_on(sensed: Sensed) -> list[Any]:
-    """The sensed batches; made images also mirrored, which fits better at no cost."""
+    """The sensed batches; made images also mirrored, which fits better."""
     return mirrored(sensed.batches) if sensed.origin == "synthetic" else list(sensed.batches)
 
 

@@ -18,7 +18,7 @@ from tenfold.compress import Result
 from tenfold.errors import InputError, PlanError, bad_value
 from tenfold.plan_file import plan_from_json, plan_to_json
 from tenfold.rebuild import build_structure
-from tenfold.report import draw_page, report_from_json, report_to_json
+from tenfold.report import Report, draw_page, report_from_json, report_to_json
 from tenfold.values import Plan
 
 PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
@@ -39,8 +39,7 @@ def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None 
     try:
         save_model(result.model, str(part / WEIGHTS))
         _write_json(part / PLAN, plan_to_json(result.plan))
-        _write_json(part / REPORT, report_to_json(result.report))
-        (part / PAGE).write_text(draw_page(result.report, target.name), "utf-8")
+        _write_report(part, result.report, target.name)
         for name, text in (extra or {}).items():
             (part / name).write_text(text, "utf-8")
         for file in part.iterdir():
@@ -65,21 +64,13 @@ def note_file(folder: str | Path, told: Mapping[str, Any]) -> Path:
     report = report_from_json(_read_json(target / REPORT, "A report"))
     others = tuple(x for x in report.files if x["path"] != told["path"])
     report = replace(report, files=(*others, told))
-    texts = {
-        REPORT: json.dumps(report_to_json(report), indent=1) + "\n",
-        PAGE: draw_page(report, target.resolve().name),
-    }
-    parts = {target / name: target / f".{name}.part" for name in texts}
     try:
-        for part, text in zip(parts.values(), texts.values()):
-            part.write_text(text, "utf-8")
-        for place, part in parts.items():
-            part.replace(place)
+        with tempfile.TemporaryDirectory(prefix=".report.", dir=target) as part:
+            _write_report(Path(part), report, target.resolve().name)
+            for name in (REPORT, PAGE):
+                (Path(part) / name).replace(target / name)
     except OSError as error:
         raise _unwritable(target, error) from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
     return target / PAGE
 
 
@@ -153,6 +144,11 @@ def _read_json(path: Path, what: str) -> Any:
         raise bad_value(
             f"{what} must be a JSON file", f"{file}: {error}", "write it again"
         ) from error
+
+
+def _write_report(folder: Path, report: Report, title: str) -> None:
+    _write_json(folder / REPORT, report_to_json(report))
+    (folder / PAGE).write_text(draw_page(report, title), "utf-8")
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

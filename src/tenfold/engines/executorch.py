@@ -36,7 +36,7 @@ class ExecuTorch(Engine):
     def load(self, package: Package, example: Any, threads: int) -> Run:
         from executorch.extension.pybindings import portable_lib
 
-        # programs that are loaded already hold on to the pool: a needless reset crashes them
+        # torn down under whatever is loaded already, so only when it has to be
         if portable_lib._threadpool_get_thread_count() != threads:
             portable_lib._unsafe_reset_threadpool(threads)
         program = portable_lib._load_for_executorch_from_buffer(package.content)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.augment import is_image
 from tenfold.errors import bad_value
 from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
@@ -85,7 +86,7 @@ def sense(
             "Synthetic inputs need BatchNorm statistics and one input tensor", "none",
             "use metric='auto', or pass calibration=...",
         )  # fmt: skip
-    elif metric == "noise" or (metric == "auto" and not possible and pictures(example)):
+    elif metric == "noise" or (metric == "auto" and not possible and is_image(example)):
         return Sensed({}, (noise_like(model, example, images, seed),), "noise")
     elif metric == "frobenius" or not possible:
         return Sensed()
@@ -106,11 +107,6 @@ def affordable(survey: Survey, example: Any) -> int:
     batch = len(example) if isinstance(example, Tensor) and example.ndim else 1
     each = 3 * STEPS * survey.totals["macs"] / max(1, batch)
     return int(min(IMAGES, max(LEAST, WORK / max(each, 1.0))))
-
-
-def pictures(example: Any) -> bool:
-    """Whether the example is one batch of images."""
-    return isinstance(example, Tensor) and example.is_floating_point() and example.ndim == 4
 
 
 def noise_like(model: nn.Module, example: Any, count: int, seed: int) -> Tensor:

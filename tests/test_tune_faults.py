@@ -92,6 +92,14 @@ def test_data_that_raise_are_told_and_the_run_resumes(pair, whole, tmp_path, fai
     assert resumed.history == whole.history
 
 
+@pytest.mark.parametrize("fail_at", [0, 2])
+def test_data_that_raise_before_the_first_step_are_told(pair, whole, tmp_path, fail_at):
+    teacher, student = pair
+    with pytest.raises(TrainingError, match="but found OSError: the disk has gone; mend it"):
+        tune(student, teacher, Images(teacher, fail_at), settings=SETTINGS, checkpoint=tmp_path)
+    assert same(finish(pair, tmp_path).model, whole.model)
+
+
 @pytest.mark.parametrize("writes", [0, 1, 7])
 def test_a_full_disk_is_told_and_the_run_resumes(pair, whole, tmp_path, monkeypatch, writes):
     module = importlib.import_module("tenfold.tune.checkpoint")

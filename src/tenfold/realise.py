@@ -27,6 +27,7 @@ from tenfold.values import Plan
 DEPTHS = ("layers", "end-to-end")
 LOOSE = 1.1  # times each limit, for ranks to shrink from
 MORE = 192  # synthetic inputs beside those that were sensed on
+STEPS = 40  # to make them: half of the usual number fits as well (docs/search.md)
 CLEARLY = 0.9  # the searched plan has a certificate: another must be this much closer
 
 
@@ -88,7 +89,7 @@ def more_inputs(
     batches = list(sensed.batches)
     if sensed.origin != "synthetic":
         return batches
-    more = once(lambda: synthetic_inputs(model, example, MORE, seed + 1, progress))
+    more = once(lambda: synthetic_inputs(model, example, MORE, seed + 1, progress, steps=STEPS))
     return [*batches, *more.split(len(batches[0]))]
 
 

@@ -18,6 +18,7 @@ from tenfold.refine.gates import Gated, gating, usage
 from tenfold.tune import TuneSettings
 from tenfold.tune.batches import read_batch
 from tenfold.tune.distill import Objective
+from tenfold.tune.precision import autocast
 from tenfold.values import Limit
 
 FACTOR_RATE, GATE_RATE = 5e-5, 0.05  # Adam moves each number by about its rate a step
@@ -55,7 +56,8 @@ def train(
             used = usage(layers, setting.limits, setting.rest)
             force = (prices + PENALTY * (used - 1)).clamp_min(0)
             constraint = (force.square() - prices.square()).sum() / (2 * PENALTY)
-            loss = objective(batch)
+            with autocast("auto", goals[0].device):
+                loss = objective(batch)
             (loss + DECOMPOSITION * decomposition_error(layers, goals) + constraint).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(weights, 1.0)
             optimiser.step()

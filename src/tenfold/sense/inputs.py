@@ -11,15 +11,17 @@ from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
-from tenfold.sense.synthesise import can_synthesise, synthesise
+from tenfold.sense.synthesise import STEPS, can_synthesise, synthesise
 
 TOGETHER = 64  # inputs that match the statistics as one batch
 
 
 def synthetic_inputs(
-    model: nn.Module, example: Any, count: int, seed: int = 0, progress: Progress = silent
-) -> Tensor:
-    """``count`` inputs shaped like the example's, made from the model's BatchNorm statistics.
+    model: nn.Module, example: Any, count: int, seed: int = 0, progress: Progress = silent, *,
+    steps: int = STEPS,
+) -> Tensor:  # fmt: skip
+    """``count`` inputs shaped like the example's, made from the model's BatchNorm statistics in
+    so many ``steps``.
 
     Raises InputError where there are none, or where the example is not one real tensor.
     """
@@ -31,9 +33,9 @@ def synthetic_inputs(
 
     def make() -> dict[str, Tensor]:
         sizes = [min(TOGETHER, count - done) for done in range(0, count, TOGETHER)]
-        parts = [synthesise(model, example, size, progress=progress) for size in sizes]
+        parts = [synthesise(model, example, size, steps=steps, progress=progress) for size in sizes]
         return {"inputs": torch.cat(parts)}
 
     with frozen_rng(seed):
-        key = ("training inputs", count, seed, tuple(example.shape[1:]))
+        key = ("training inputs", count, steps, seed, tuple(example.shape[1:]))
         return cached(key, model, make)["inputs"]

@@ -19,6 +19,7 @@ from tenfold.sense.cache import cached
 from tenfold.sense.moments import estimate_moments
 from tenfold.sense.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
 from tenfold.tune.batches import read_batch
+from tenfold.tune.reading import guarded
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
@@ -127,7 +128,7 @@ def take(calibration: Iterable[Any], images: int, model: nn.Module) -> tuple[Any
     device = next(model.parameters()).device
     kept: list[Any] = []
     seen = 0
-    for raw in islice(iter(calibration), images):
+    for raw in islice(guarded(calibration), images):
         inputs = read_batch(raw, device).inputs
         kept.append(inputs)
         seen += len(inputs) if isinstance(inputs, Tensor) else 1

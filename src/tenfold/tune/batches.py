@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tenfold.errors import bad_value
+from tenfold.tune.reading import guarded
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ def logits_of(output: Any) -> Tensor:
 
 def count_batches(data: Iterable[Any]) -> int:
     """Batches an epoch; a loader without a length is walked once. Raises InputError if none."""
-    count = len(data) if isinstance(data, Sized) else sum(1 for _ in data)
-    again = next(iter(data), None)
+    count = len(data) if isinstance(data, Sized) else sum(1 for _ in guarded(data))
+    again = next(guarded(data), None)
     if count == 0 or again is None:
         raise bad_value(
             "Data must give batches each time it is iterated", "none",

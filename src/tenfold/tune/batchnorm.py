@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.forward import call
 from tenfold.tune.batches import read_batch
+from tenfold.tune.reading import guarded
 
 
 def batchnorms(model: nn.Module) -> list[_BatchNorm]:
@@ -32,7 +33,7 @@ def reestimate(model: nn.Module, data: Iterable[Any], batches: int, device: torc
         layer.momentum = None  # a cumulative average
         layer.train()
     try:
-        for raw in islice(iter(data), batches):
+        for raw in islice(guarded(data), batches):
             call(model, read_batch(raw, device).inputs)
     finally:
         for layer, momentum in zip(layers, momenta):

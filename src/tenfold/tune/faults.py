@@ -27,13 +27,3 @@ def first_bad_layer(model: nn.Module, batch: Batch) -> str:
         run(model, batch.inputs)
     bad = (name for name, value in seen.items() if not bool(torch.isfinite(value).all()))
     return next(bad, "the loss itself")
-
-
-def unreadable(error: Exception, step: int, saved: bool) -> TrainingError:
-    """The error that names the step whose batch could not be had."""
-    told = " ".join(str(error).split())
-    kept = "mend it and run again to resume at this step" if saved else "mend it and run again"
-    return TrainingError(
-        f"Data must give a batch, but found {type(error).__name__}: {told} at step {step + 1}; "
-        f"{kept}."
-    )

@@ -14,7 +14,7 @@ from tenfold.progress import Progress
 from tenfold.tune.batches import Batch, read_batch
 from tenfold.tune.batchnorm import batchnorms, reestimate
 from tenfold.tune.distill import Objective
-from tenfold.tune.faults import unreadable
+from tenfold.tune.reading import unreadable_at
 from tenfold.tune.score import Score
 from tenfold.tune.state import Moving, random_state, set_random_state
 from tenfold.tune.steps import take_step
@@ -78,7 +78,7 @@ class Run:
             except Exception as error:
                 self.save_before_failing(before)
                 at = epoch * self.moving.length + self.reached.step
-                raise unreadable(error, at, self.moving.folder is not None) from error
+                raise unreadable_at(error, at, self.moving.folder is not None) from error
             if not read:
                 return
             last = self.settings.channels_last

@@ -12,6 +12,7 @@ from tenfold.forward import call, evaluating
 from tenfold.progress import Progress, silent
 from tenfold.tune.batches import Batch, count_batches, logits_of, read_batch, rows_of
 from tenfold.tune.engine import Alone
+from tenfold.tune.reading import guarded
 
 Score = Callable[[nn.Module], float]
 Quality = Callable[[Any, Any], "Tensor | float"]  # output, batch as it came; higher is better
@@ -78,7 +79,7 @@ def mean_over(
     device = next(model.parameters()).device
     total = weights = 0.0
     length = len(batches) if isinstance(batches, Sized) else 0
-    for done, raw in enumerate(batches):
+    for done, raw in enumerate(guarded(batches)):
         part, share = engine.part(raw)
         value, weight = judge(read_batch(part, device, share))
         total, weights = total + value * weight, weights + weight

@@ -1,0 +1,32 @@
+"""Data that raise while they are read: the error says so, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tenfold.errors import TenfoldError, TrainingError
+
+
+def guarded(data: Iterable[Any]) -> Iterator[Any]:
+    """The same batches; what a loader raises comes out as the error for it."""
+    try:
+        yield from data
+    except TenfoldError:
+        raise
+    except Exception as error:
+        raise unreadable(error, "", "mend it and run again") from error
+
+
+def unreadable_at(error: Exception, step: int, saved: bool) -> TrainingError:
+    """The error that names the step whose batch could not be had."""
+    way = "mend it and run again to resume at this step" if saved else "mend it and run again"
+    return unreadable(error, f" at step {step + 1}", way)
+
+
+def unreadable(error: Exception, where: str, way: str) -> TrainingError:
+    """The rule, what the loader said, the way out."""
+    told = " ".join(str(error).split())
+    return TrainingError(
+        f"Data must give a batch, but found {type(error).__name__}: {told}{where}; {way}."
+    )

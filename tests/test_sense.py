@@ -10,7 +10,7 @@ from torch import nn
 
 import tenfold
 from tenfold.curves import trace_curves
-from tenfold.errors import InputError
+from tenfold.errors import InputError, TrainingError
 from tenfold.metric import Root
 from tenfold.sense import measure_damages, sense
 from tenfold.sense.cache import cached
@@ -160,6 +160,15 @@ def test_calibration_takes_real_inputs():
     assert plan.settings["metric"] == "calibration"
     with pytest.raises(InputError, match="hold a batch"):
         tenfold.plan(tiny_resnet(), example(), "params=0.5", calibration=[])
+
+
+def test_calibration_that_raises_is_told():
+    def broken():
+        yield torch.randn(8, 3, 12, 12)
+        raise OSError("the disk has gone")
+
+    with pytest.raises(TrainingError, match="but found OSError: the disk has gone; mend it"):
+        tenfold.plan(tiny_resnet(), example(), "params=0.5", calibration=broken())
 
 
 def test_networks_without_statistics_fall_back_to_frobenius():

@@ -100,6 +100,15 @@ def test_data_that_raise_before_the_first_step_are_told(pair, whole, tmp_path, f
     assert same(finish(pair, tmp_path).model, whole.model)
 
 
+@pytest.mark.parametrize("fail_at", [0, 1, 8])
+def test_validation_that_raises_is_told_and_the_best_is_kept(pair, tmp_path, fail_at):
+    teacher, student = pair
+    with pytest.raises(TrainingError, match="but found OSError: the disk has gone; mend it"):
+        tune(student, teacher, Images(teacher), settings=SETTINGS,
+             validation=Images(teacher, fail_at), checkpoint=tmp_path)  # fmt: skip
+    assert (tmp_path / BEST).exists() == (fail_at > 6)
+
+
 @pytest.mark.parametrize("writes", [0, 1, 7])
 def test_a_full_disk_is_told_and_the_run_resumes(pair, whole, tmp_path, monkeypatch, writes):
     module = importlib.import_module("tenfold.tune.checkpoint")

@@ -72,7 +72,8 @@ def tune(
 
     Raises:
         TrainingError: the loss is not finite (names step and layer), the data raise (names the
-            step), or a checkpoint cannot be written; the best weights so far stay on disk.
+            step, once there is one), or a checkpoint cannot be written; the best weights so far
+            stay on disk.
         InputError: no data, or a checkpoint of another run.
     """
     settings, where = settings or TuneSettings(), engine()

@@ -9,7 +9,7 @@ from tenfold.errors import TenfoldError, TrainingError
 
 
 def guarded(data: Iterable[Any]) -> Iterator[Any]:
-    """The same batches; what a loader raises comes out as the error for it."""
+    """The same batches; what a loader raises comes out as a TrainingError."""
     try:
         yield from data
     except TenfoldError:

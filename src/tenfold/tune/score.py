@@ -29,7 +29,7 @@ def default_score(
     count_batches(validation)
     if quality is not None:
         return lambda model: mean_quality(model, validation, quality, engine=engine)
-    sample = read_batch(next(iter(validation)), torch.device("cpu"))
+    sample = read_batch(next(guarded(validation)), torch.device("cpu"))
     if classifies and sample.labels is not None and class_mode is not None:
         return lambda model: accuracy(model, validation, class_mode, engine=engine)
 

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 import cifar
 import tenfold
-from recover import Augmented, plan_for
+from augmented import Augmented
+from recover import plan_for
 from tenfold.chains import balance_all, chains
 from tenfold.tune import TuneSettings, loop, tune
 from tenfold.tune.score import accuracy
@@ -160,7 +161,7 @@ def main() -> None:
     data = Augmented.of(raw["train_x"][rest], raw["train_y"][rest], torch.device("cpu"))
     judge = cifar.batches(raw["train_x"][held], raw["train_y"][held])
     original = cifar.resnet20()
-    factored = tenfold.apply(plan_for(TIMES, original), original)
+    factored = tenfold.apply(plan_for("resnet20", TIMES, original), original)
     path = RESULTS / "chains.json"
     key = f"{arguments.images} images, {arguments.epochs} epochs"
     found = json.loads(path.read_text()) if path.exists() else {}

@@ -60,7 +60,7 @@ class CompactNetwork(nn.Module):
 
 
 def load_compact() -> CompactNetwork:
-    """With the weights that ``train_compact_network.py`` wrote, in evaluation mode."""
+    """With the weights that ``train_cifar_network.py`` wrote, in evaluation mode."""
     network = CompactNetwork()
     network.load_state_dict({k: v.float() if v.is_floating_point() else v
                              for k, v in load_file(WEIGHTS).items()})  # fmt: skip

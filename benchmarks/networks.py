@@ -43,15 +43,10 @@ def resnet18() -> tuple[nn.Module, Tensor]:
 
 
 def vgg16() -> tuple[nn.Module, Tensor]:
-    """VGG-16 with BatchNorm and one linear layer, as it is used for CIFAR, at 32 pixels."""
-    layers: list[nn.Module] = []
-    width = 3
-    for count, wider in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
-        for _ in range(count):
-            layers += [*conv_bn(width, wider, 3), nn.ReLU(inplace=True)]
-            width = wider
-        layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(512, 10)), torch.randn(1, 3, 32, 32)
+    """VGG-16 as it is used for CIFAR, at 32 pixels."""
+    from vgg import Vgg16
+
+    return Vgg16(), torch.randn(1, 3, 32, 32)
 
 
 def separable() -> tuple[nn.Module, Tensor]:

@@ -1,0 +1,134 @@
+"""What recovery runs came to: models saved, rows joined with those of earlier calls, one JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import cifar
+import tenfold
+import vgg
+from tenfold.rebuild import build_structure
+from tenfold.report import make_report
+from tenfold.saving import read_plan
+from tenfold.tune.checkpoint import FILE, pick, read_state
+from tenfold.tune.score import accuracy
+
+RESULTS = Path(__file__).parent / "results"
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "resnet20": cifar.resnet20, "vgg16": vgg.load_vgg16,
+}  # fmt: skip
+GOALS = {  # points of accuracy against the original
+    "resnet20": {"3.57": 0.3, "4.46": 0.0, "5.2": -0.3},
+    "vgg16": {"20": 0.0},
+}
+PUBLISHED = {
+    "resnet20": {
+        "3.57": "+0.15 (TT, 72 % of parameters and 70 % of FLOPs removed), arXiv 2409.03555",
+        "4.46": "-0.43 (CP, 77.6 % and 73 %), arXiv 2409.03555",
+        "5.2": "the headline: less than 0.3 lost",
+    },
+    "vgg16": {"20": "+0.42 (TT, 95.5 % and 86 %), arXiv 2409.03555"},
+}
+
+
+def work_folder(network: str, times: str) -> Path:
+    """Where the plan and the checkpoints of a budget are kept."""
+    return RESULTS / "recover.work" / f"{network}-{times}x"
+
+
+def keep(
+    original: nn.Module, model: nn.Module, plan: tenfold.Plan, network: str, times: str, seed: int,
+    history: Sequence[Any], note: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Save the first seed's model, in place of an earlier one; returns what was counted."""
+    report = make_report(original, model, cifar.example(), plan, tuple(history))
+    folder = RESULTS / f"{network}_{times}x"
+    finished = folder.exists() and not (folder / "cut_short.txt").exists()
+    if seed == 0 and not (note and finished):
+        extra = {} if note is None else {"cut_short.txt": note + "\n"}
+        new = RESULTS / "recover.work" / "new" / folder.name
+        shutil.rmtree(new, ignore_errors=True)
+        tenfold.save(tenfold.Result(model, plan, report, model), new, extra=extra)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.rename(folder)
+    removed = {c: round(1 - report.after[c] / report.before[c], 4) for c in ("params", "macs")}
+    return {"params": report.after["params"], "macs": report.after["macs"], "removed": removed}
+
+
+def scored_by_loss(history: Sequence[Any]) -> list[dict[str, Any]]:
+    """Epochs with the training loss in place of the time that ``latest`` puts as a score."""
+    return [{**epoch, "score": -epoch["loss"]} for epoch in history]
+
+
+def cut_short(network: str, test: list[Any]) -> list[dict[str, Any]]:
+    """The runs that have a checkpoint but no end, judged as they are."""
+    rows = []
+    for path in sorted((RESULTS / "recover.work").glob(f"{network}-*/*/{FILE}")):
+        found = read_state(path)
+        assert found is not None
+        reached, folder = found[1]["reached"], path.parent.parent
+        times = folder.name.removeprefix(f"{network}-").rstrip("x")
+        model, plan = NETWORKS[network](), read_plan(folder / "plan.json")
+        small = build_structure(model, plan)
+        small.load_state_dict(pick(found[0], "student."))
+        after, before = accuracy(small, test), accuracy(model, test)
+        note = f"after {reached['epoch']} epochs and {reached['step']} steps"
+        seed, history = found[1]["seed"], scored_by_loss(reached["history"])
+        counted = keep(model, small.eval(), plan, network, times, seed, history, note)
+        rows.append({
+            "times": times, "seed": seed, "epochs": found[1]["epochs"], "cut_short": note,
+            **counted, "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"],
+            "before": before, "after": after, "change": round(after - before, 2),
+            "history": history,
+        })  # fmt: skip
+    return rows
+
+
+def summarise(network: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and spread of the change a budget, of its longest runs, beside its goal."""
+    table = {}
+    for times in sorted({row["times"] for row in rows}, key=float):
+        longest = max(row["epochs"] for row in rows if row["times"] == times)
+        found = [r["change"] for r in rows if (r["times"], r["epochs"]) == (times, longest)]
+        spread = statistics.stdev(found) if len(found) > 1 else None
+        goal = GOALS[network].get(times)
+        table[times] = {
+            "mean_change": round(statistics.mean(found), 3), "spread": spread, "runs": len(found),
+            "epochs": longest, "goal": goal,
+            "kept": None if goal is None else statistics.mean(found) >= goal,
+            "published": PUBLISHED[network].get(times),
+        }  # fmt: skip
+    return table
+
+
+def named(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What makes a run that run."""
+    return float(row["times"]), row["seed"], row["epochs"]
+
+
+def write_results(network: str, test: list[Any]) -> None:
+    """The runs finished here, those that an earlier file tells of, and those cut short."""
+    path = RESULTS / f"recover_{network}.json"
+    earlier = json.loads(path.read_text())["runs"] if path.exists() else []
+    done = (RESULTS / "recover.work").glob(f"{network}-*/*/row.json")
+    here = [json.loads(row.read_text()) for row in done]
+    rows = sorted({named(row): row for row in (*earlier, *here)}.values(), key=named)
+    found = {
+        "summary": summarise(network, rows),
+        "runs": rows,
+        "cut_short": cut_short(network, test),
+        "torch": torch.__version__,
+    }
+    path.with_suffix(".part").write_text(json.dumps(found, indent=1) + "\n")
+    path.with_suffix(".part").replace(path)
+    for row in (*rows, *found["cut_short"]):
+        print({k: v for k, v in row.items() if k != "history"})
+    print(json.dumps(found["summary"], indent=1))

@@ -3,19 +3,18 @@
     TENFOLD_DATA=folder python benchmarks/chains.py [--images 8000] [--epochs 2] [--only NAME]
 
 ResNet-20 at 5.2x, images of the training part only; the score is the accuracy on 2,500 held-out
-training images. Writes ``results/chains.json``.
+training images. The stages of gradual compression share the epochs out, so ``--epochs 6`` has both.
+Writes ``results/chains.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
 import torch
@@ -24,100 +23,18 @@ from torch import Tensor, nn
 import cifar
 import tenfold
 from augmented import Augmented
+from chain_norms import folded, with_norms
+from chain_rates import factor_rates
+from chain_stages import in_stages
 from recover import plan_for
-from tenfold.chains import balance_all, chains
-from tenfold.tune import TuneSettings, loop, tune
+from tenfold.tune import TuneSettings, tune
+from tenfold.tune.loop import size
 from tenfold.tune.score import accuracy
 
 RESULTS = Path(__file__).parent / "results"
 TIMES = "5.2"
-
-
-class ScaleNorm(nn.Module):
-    """BatchNorm's division by the spread without its shift, which no chain could take in: a
-    padded layer after it would see the shift's border."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(channels))
-        self.register_buffer("running", torch.ones(channels))
-        self.fresh = True
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            power = x.float().square().mean((0, 2, 3))
-            with torch.no_grad():
-                if self.fresh:
-                    self.running.copy_(power)
-                    self.gain.copy_((power + 1e-5).sqrt())
-                    self.fresh = False
-                self.running.lerp_(power, 0.1)
-        else:
-            power = self.running
-        return x * (self.gain / (power + 1e-5).sqrt()).view(1, -1, 1, 1).to(x.dtype)
-
-
-def with_norms(model: nn.Module, images: Tensor) -> nn.Module:
-    """Every convolution of a chain but the last followed by a norm that changes nothing yet."""
-    model = copy.deepcopy(model)
-    balance_all(model)
-    inner = [link for links in chains(model) for link in links[:-1] if link.weight.ndim == 4]
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if any(child is link for link in inner):
-                setattr(module, name, nn.Sequential(child, ScaleNorm(child.out_channels)))
-    model.eval()
-    for module in model.modules():
-        if isinstance(module, ScaleNorm):
-            module.train()
-    with torch.no_grad():
-        model(images)
-    return model.eval()
-
-
-def folded(model: nn.Module) -> nn.Module:
-    """Norms taken into the kernels before them; stock layers again."""
-    model = copy.deepcopy(model)
-    for module in list(model.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.Sequential) and isinstance(child[-1], ScaleNorm):
-                norm, kernel = child[-1], child[0]
-                factor = norm.gain / (norm.running + 1e-5).sqrt()
-                kernel.weight.data.mul_(factor.detach().view(-1, 1, 1, 1))
-                setattr(module, name, kernel)
-    return model
-
-
-def sized_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """A group a factor, its rate in proportion to the size of its weights (Adafactor, Shazeer
-    and Stern 2018, section 8), which is 1 at a root mean square of 0.1."""
-    found = []
-    for p in model.parameters():
-        size = float(p.detach().square().mean().sqrt()) if p.ndim > 1 else 0.1
-        found.append({
-            "params": [p], "weight_decay": decay if p.ndim > 1 else 0.0,
-            "share": min(4.0, max(0.25, size / 0.1)),
-        })  # fmt: skip
-    return found
-
-
-@contextmanager
-def factor_rates() -> Iterator[None]:
-    """The loop with a rate a factor."""
-    step = torch.optim.AdamW.step
-
-    def scaled(self: Any, *args: Any) -> Any:
-        rates = [group["lr"] for group in self.param_groups]
-        for group in self.param_groups:
-            group["lr"] *= group.get("share", 1.0)
-        found = step(self, *args)
-        for group, rate in zip(self.param_groups, rates):
-            group["lr"] = rate
-        return found
-
-    with mock.patch.object(loop, "groups", sized_groups), \
-            mock.patch.object(torch.optim.AdamW, "step", scaled):  # fmt: skip
-        yield
+STAGED = {"two stages": 2, "three stages": 3}
+BEST = "balanced"  # what the stages are trained as
 
 
 def variants(images: Tensor) -> dict[str, tuple[Callable[[nn.Module], nn.Module], bool, dict]]:
@@ -130,9 +47,9 @@ def variants(images: Tensor) -> dict[str, tuple[Callable[[nn.Module], nn.Module]
         return with_norms(model, images)
 
     return {
-        "as it was factored": (same, False, {"balance": False}),
+        "as it was factored": (unbalanced, False, {"balance": False}),
         "balanced": (same, False, {}),
-        "rate a factor": (same, True, {"balance": False}),
+        "rate a factor": (unbalanced, True, {"balance": False}),
         "balanced, rate a factor": (same, True, {}),
         "balanced, norms between": (norms, False, {}),
         "twice the rate": (same, False, {"rate": 2.0}),
@@ -148,6 +65,13 @@ def variants(images: Tensor) -> dict[str, tuple[Callable[[nn.Module], nn.Module]
     }
 
 
+def unbalanced(_: nn.Module) -> nn.Module:
+    """Factored as always, but with the sizes that the decomposition gives the factors."""
+    original = cifar.resnet20()
+    with mock.patch("tenfold.rebuild.balance_all"):
+        return tenfold.apply(plan_for("resnet20", TIMES, original), original)
+
+
 def main() -> None:
     """Run, print, write after each."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -158,7 +82,7 @@ def main() -> None:
     torch.set_num_threads(1)
     raw, (held, rest) = cifar.read_cifar(), cifar.split_indices()
     rest = rest[: arguments.images]
-    data = Augmented.of(raw["train_x"][rest], raw["train_y"][rest], torch.device("cpu"))
+    data = Augmented.of(raw["train_x"][rest], raw["train_y"][rest])
     judge = cifar.batches(raw["train_x"][held], raw["train_y"][held])
     original = cifar.resnet20()
     factored = tenfold.apply(plan_for("resnet20", TIMES, original), original)
@@ -168,24 +92,29 @@ def main() -> None:
     table = found.setdefault(key, {
         "original": accuracy(original, judge), "before": accuracy(factored, judge), "runs": {},
     })["runs"]  # fmt: skip
-    wanted = arguments.only.split("/") if arguments.only else None
-    base = TuneSettings().peak_rate(loop.size(original), loop.size(factored))
+    base = TuneSettings().peak_rate(size(original), size(factored))
     menu = variants(judge[0][0])
-    for name in wanted or menu:
+
+    def score(model: nn.Module) -> float:
+        return accuracy(model, judge)
+
+    staged = [name for name, stages in STAGED.items() if arguments.epochs % stages == 0]
+    for name in arguments.only.split("/") if arguments.only else (*menu, *staged):
         if name in table:
             continue
-        prepare, rates, changes = menu[name]
-        changes = {"rate": base * changes.pop("rate", 1.0), **changes}
+        prepare, rates, changes = menu[BEST] if name in STAGED else menu[name]
+        changes = {**changes, "rate": base * changes.get("rate", 1.0)}
         settings = TuneSettings(
             epochs=arguments.epochs, precision="auto", channels_last=True, **changes
         )
         began = time.process_time()
-        with factor_rates() if rates else mock.patch.object(loop, "KEPT", None, create=True):
-            tuned = tune(prepare(factored), original, data, settings=settings,
-                         score=lambda model: accuracy(model, judge))  # fmt: skip
-        model = folded(tuned.model)
+        with factor_rates() if rates else nullcontext():
+            if name in STAGED:
+                tuned = in_stages(original, data, settings, score, STAGED[name], float(TIMES))
+            else:
+                tuned = tune(prepare(factored), original, data, settings=settings, score=score)
         table[name] = {
-            "after": round(accuracy(model, judge), 2), "rate": settings.rate,
+            "after": round(score(folded(tuned.model)), 2), "rate": settings.rate,
             "cpu_seconds": round(time.process_time() - began),
             "scores": [round(h["score"], 2) for h in tuned.history],
             "largest_gradient": [round(h["gradient"], 2) for h in tuned.history],

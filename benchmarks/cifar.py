@@ -74,8 +74,9 @@ def split_indices(held: int = 2500) -> tuple[Tensor, Tensor]:
     return order[:held], order[held:]
 
 
-def batches(pixels: Tensor, labels: Tensor, size: int = 500) -> list[tuple[Tensor, Tensor]]:
-    """Normalised batches in order, channels innermost: depthwise layers run thrice as fast."""
+def batches(pixels: Tensor, labels: Tensor, size: int = 50) -> list[tuple[Tensor, Tensor]]:
+    """Normalised batches in order, channels innermost: depthwise layers run thrice as fast. Of 50
+    images a CPU's cache holds what lies between two layers, of 500 it does not."""
     images = normalise(pixels).contiguous(memory_format=torch.channels_last)
     return list(zip(images.split(size), labels.split(size)))
 

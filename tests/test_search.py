@@ -13,8 +13,9 @@ from tenfold.curves import Curve
 from tenfold.errors import BudgetError
 from tenfold.formats import FORMATS
 from tenfold.metric import Metric
-from tenfold.search import METHODS, make_problem, search
+from tenfold.search import METHODS, _exact, make_problem, search
 from tenfold.search._bound import lower_bound
+from tenfold.search._rounding import polish
 from tenfold.values import Call, Limit, Site, Survey
 
 COSTS = ("params", "macs", "bytes")
@@ -92,8 +93,22 @@ def test_every_method_stays_inside_the_budget(problem):
 @given(problems())
 def test_continuous_finds_the_brute_force_optimum(problem):
     best = brute_force(problem)
-    found = problem.damage(METHODS["continuous"](problem, 0).selection)
-    assert found <= best * (1 + 1e-6) + 1e-9
+    found = METHODS["continuous"](problem, 0)
+    assert problem.damage(found.selection) <= best * (1 + 1e-6) + 1e-9
+    assert found.bound <= best * (1 + 1e-9) + 1e-12
+    assert found.bound >= best * (1 - 1e-6) - 1e-9  # a search that ends leaves no gap
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.integers(0, 12))
+def test_a_search_that_is_cut_off_still_proves_a_true_bound(problem, visits):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_exact, "VISITS", visits)
+        cheapest = tuple(int(menu.costs.sum(1).argmin()) for menu in problem.menus)
+        closed = _exact.close_gap(problem, polish(problem, cheapest))
+    assert lower_bound(problem) <= closed.bound + 1e-12
+    assert closed.bound <= brute_force(problem) * (1 + 1e-9) + 1e-12
+    assert problem.fits(closed.selection)
 
 
 @settings(max_examples=50, deadline=None)
@@ -212,6 +227,7 @@ def draw_costs(draw, rows):
 @given(joint_problems())
 def test_two_limits_at_once_end_at_the_optimum_under_a_true_bound(problem):
     best = brute_force(problem)
-    found = problem.damage(METHODS["continuous"](problem, 0).selection)
+    found = METHODS["continuous"](problem, 0)
     assert lower_bound(problem) <= best + 1e-9
-    assert found <= best * (1 + 1e-6) + 1e-9
+    assert found.bound <= best * (1 + 1e-9) + 1e-12
+    assert problem.damage(found.selection) <= best * (1 + 1e-6) + 1e-9

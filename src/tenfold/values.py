@@ -148,7 +148,7 @@ class Plan:
     before: Mapping[str, float]
     predicted: Mapping[str, float]
     damage: float
-    bound: float | None = None  # Lagrangian lower bound of ``damage`` on the same curves
+    bound: float | None = None  # no plan on the same curves has less ``damage``
     method: str = "continuous"
     settings: Mapping[str, Any] = field(default_factory=dict)
     trace: tuple[Mapping[str, float], ...] = ()

@@ -11,6 +11,7 @@ from tenfold.quantity import say_quantity
 from tenfold.report import Report
 from tenfold.values import Plan, Survey
 
+PROVED = 1e-6  # a gap that rounding makes
 MEANINGS = {"params": "parameters", "macs": "multiply-accumulates", "bytes": "bytes of weights",
             "latency": "time"}  # fmt: skip
 
@@ -88,7 +89,8 @@ def say_asked(cost: str, asked: str, limit: float, before: float) -> str:
 def show_gap(out: Console, gap: float | None) -> None:
     """The certificate, in words that do not promise accuracy."""
     if gap is not None:
+        much = "less damage" if gap < PROVED else f"more than {100 * gap:.2f} % less damage"
         out.print(
-            f"No other plan on these curves predicts more than {100 * gap:.2f} % less damage "
+            f"No other plan on these curves predicts {much} "
             "(a certificate for the prediction, not for the accuracy)."
         )

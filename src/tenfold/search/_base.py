@@ -11,10 +11,11 @@ from tenfold.search._problem import Problem, Selection
 
 @dataclass(frozen=True)
 class Found:
-    """A row of each menu, and the record of how it came about."""
+    """A row of each menu, the record of how it came about, and a bound where one was proved."""
 
     selection: Selection
     trace: tuple[Mapping[str, float], ...] = ()
+    bound: float = 0.0
 
 
 Method = Callable[[Problem, int], Found]  # problem, seed

@@ -3,7 +3,8 @@
 With prices from the certificate, a row whose priced damage exceeds its site's least by more than
 the gap between incumbent and bound is in no better selection (variable fixing; Kellerer, Pferschy
 and Pisinger 2004, section 11.3). What is left is searched depth first under the same bound, as
-far as a limit on visits allows; on small problems that is the optimum.
+far as a limit on visits allows. A search that ends within it has proved its selection the best:
+the certificate then has no gap. One that does not proves what the branches that it left can reach.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tenfold.search._bound import best_prices
 from tenfold.search._problem import Menu, Problem, Selection
 
 VISITS = 20_000
+SAME = 1e-9  # damages closer than this, relatively, count as one
 
 
 @dataclass(frozen=True)
@@ -29,22 +31,30 @@ class Kept:
     damage: list[float]
 
 
-def close_gap(problem: Problem, selection: Selection) -> Selection:
-    """The best selection found within the limit on visits; never worse than the one given."""
+@dataclass(frozen=True)
+class Closed:
+    """A selection, and what no selection within the budget can go below."""
+
+    selection: Selection
+    bound: float
+
+
+def close_gap(problem: Problem, selection: Selection) -> Closed:
+    """The best selection found within the limit on visits, never worse than the one given."""
     incumbent = problem.damage(selection)
     prices = best_prices(problem)
     least = [float((m.damage + m.costs @ prices).min()) for m in problem.menus]
-    gap = incumbent - (sum(least) - float(prices.sum()))
-    if gap <= 1e-9 * incumbent:
-        return selection
+    bound = sum(least) - float(prices.sum())
+    gap = incumbent - bound
+    if gap <= SAME * incumbent:
+        return Closed(selection, bound)
     kept = [keep(k, menu, prices, gap) for k, menu in enumerate(problem.menus)]
     if not all(item.rows for item in kept):
-        return selection
+        return Closed(selection, bound)
     found = descend(sorted(kept, key=lambda item: len(item.rows)), prices, incumbent)
-    if found is None:
-        return selection
-    rows = tuple(row for _, row in sorted(found))
-    return rows if problem.fits(rows) else selection
+    rows = tuple(row for _, row in sorted(found.rows))
+    best = rows if rows and problem.fits(rows) else selection
+    return Closed(best, max(bound, found.bound))
 
 
 def keep(site: int, menu: Menu, prices: Tensor, gap: float) -> Kept:
@@ -60,18 +70,26 @@ def keep(site: int, menu: Menu, prices: Tensor, gap: float) -> Kept:
     )  # fmt: skip
 
 
-def descend(kept: list[Kept], prices: Tensor, incumbent: float) -> list[tuple[int, int]] | None:
-    """Depth first over sites with few rows first; ``(site, row)`` pairs better than the
-    incumbent, or None."""
+@dataclass(frozen=True)
+class Descent:
+    """``(site, row)`` pairs better than the incumbent, if any; what no others can go below."""
+
+    rows: list[tuple[int, int]]
+    bound: float
+
+
+def descend(kept: list[Kept], prices: Tensor, incumbent: float) -> Descent:
+    """Depth first over sites with few rows first."""
     price = prices.tolist()
     rest = [0.0] * (len(kept) + 1)  # least priced damage of the sites to come
     for depth in range(len(kept) - 1, -1, -1):
         rest[depth] = rest[depth + 1] + kept[depth].priced[0]
-    best: list[tuple[int, int]] | None = None
-    visits = 0
+    best: list[tuple[int, int]] = []
+    visits, left_out = 0, float("inf")
 
     def visit(depth: int, chosen: list[tuple[int, int]], damage: float, used: list[float]) -> None:
-        nonlocal best, incumbent, visits
+        """Try the rows of one site, cheapest priced first."""
+        nonlocal best, incumbent, visits, left_out
         visits += 1
         if depth == len(kept):
             best, incumbent = list(chosen), damage
@@ -79,11 +97,14 @@ def descend(kept: list[Kept], prices: Tensor, incumbent: float) -> list[tuple[in
         here = kept[depth]
         floor = damage + sum(p * (u - 1) for p, u in zip(price, used)) + rest[depth + 1]
         for row, priced, costs, harm in zip(here.rows, here.priced, here.costs, here.damage):
-            if visits > VISITS or floor + priced >= incumbent * (1 - 1e-9):
+            if floor + priced >= incumbent * (1 - SAME):
+                return
+            if visits > VISITS:
+                left_out = min(left_out, floor + priced)
                 return
             after = [u + c for u, c in zip(used, costs)]
-            if max(after) <= 1 + 1e-12 and damage + harm < incumbent * (1 - 1e-9):
+            if max(after) <= 1 + 1e-12 and damage + harm < incumbent * (1 - SAME):
                 visit(depth + 1, [*chosen, (here.site, row)], damage + harm, after)
 
     visit(0, [], 0.0, [0.0] * len(price))
-    return best
+    return Descent(best, min(incumbent * (1 - SAME), left_out))

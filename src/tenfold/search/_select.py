@@ -53,7 +53,7 @@ def search(
         before=dict(survey.totals),
         predicted=predicted,
         damage=problem.damage(found.selection),
-        bound=lower_bound(problem),
+        bound=max(lower_bound(problem), found.bound),
         method=method,
         settings=dict(settings or {}),
         trace=found.trace,

@@ -64,7 +64,8 @@ def search(problem: Problem, seed: int) -> Found:
                 prices = force.detach()
                 trace.append(_record(problem, step, damage, usage, temperature))
     rounded = polish(problem, harden(paths, position, logits))
-    return Found(close_gap(problem, rounded), tuple(trace))
+    closed = close_gap(problem, rounded)
+    return Found(closed.selection, tuple(trace), closed.bound)
 
 
 def relaxed(paths: Paths, position: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -79,13 +79,13 @@ def rows(
         alone = round(base - accuracy(built, batches), 2)
         if sensed.batches:
             built = reconstruct(model, built, plan, fitted_on(sensed), sensed.metrics)
-        lost[f"{times}x"] = {
+        lost[f"{times:g}x"] = {
             "lost": round(base - accuracy(built, batches), 2), "alone": alone,
             "params": sum(p.numel() for p in built.parameters()), "gap": plan.gap,
             "threads": torch.get_num_threads(),
             "search_seconds": round(seconds, 2), "layers": spread(plan),
         }  # fmt: skip
-        print(method, times, lost[f"{times}x"], flush=True)
+        print(method, times, lost[f"{times:g}x"], flush=True)
     return lost
 
 
@@ -99,13 +99,13 @@ def together(
         began = time.perf_counter()
         result = tenfold.compress(model, example, {"params": 1 / times}, refine="end-to-end")
         seconds = time.perf_counter() - began
-        lost[f"{times}x"] = {
+        lost[f"{times:g}x"] = {
             "lost": round(base - accuracy(result.model, batches), 2),
             "params": int(result.report.after["params"]), "seconds": round(seconds, 1),
             "threads": torch.get_num_threads(), "gap": result.plan.gap,
             "layers": spread(result.plan),
         }  # fmt: skip
-        print("end-to-end", times, lost[f"{times}x"], flush=True)
+        print("end-to-end", times, lost[f"{times:g}x"], flush=True)
     return lost
 
 

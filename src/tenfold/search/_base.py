@@ -11,11 +11,12 @@ from tenfold.search._problem import Problem, Selection
 
 @dataclass(frozen=True)
 class Found:
-    """A row of each menu, the record of how it came about, and a bound where one was proved."""
+    """A row of each menu, the record of how it came about, and a bound where the method proved one
+    that is no lower than the certificate's."""
 
     selection: Selection
     trace: tuple[Mapping[str, float], ...] = ()
-    bound: float = 0.0
+    bound: float | None = None
 
 
 Method = Callable[[Problem, int], Found]  # problem, seed

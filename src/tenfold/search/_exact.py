@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tenfold.search._bound import best_prices
+from tenfold.search._bound import best_prices, dual
 from tenfold.search._problem import Menu, Problem, Selection
 
 VISITS = 20_000
@@ -43,18 +43,17 @@ def close_gap(problem: Problem, selection: Selection) -> Closed:
     """The best selection found within the limit on visits, never worse than the one given."""
     incumbent = problem.damage(selection)
     prices = best_prices(problem)
-    least = [float((m.damage + m.costs @ prices).min()) for m in problem.menus]
-    bound = sum(least) - float(prices.sum())
+    bound = max(dual(problem, prices), 0.0)
     gap = incumbent - bound
     if gap <= SAME * incumbent:
         return Closed(selection, bound)
     kept = [keep(k, menu, prices, gap) for k, menu in enumerate(problem.menus)]
     if not all(item.rows for item in kept):
         return Closed(selection, bound)
-    found = descend(sorted(kept, key=lambda item: len(item.rows)), prices, incumbent)
-    rows = tuple(row for _, row in sorted(found.rows))
+    pairs, floor = descend(sorted(kept, key=lambda item: len(item.rows)), prices, incumbent)
+    rows = tuple(row for _, row in sorted(pairs))
     best = rows if rows and problem.fits(rows) else selection
-    return Closed(best, max(bound, found.bound))
+    return Closed(best, max(bound, floor))
 
 
 def keep(site: int, menu: Menu, prices: Tensor, gap: float) -> Kept:
@@ -70,16 +69,11 @@ def keep(site: int, menu: Menu, prices: Tensor, gap: float) -> Kept:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Descent:
-    """``(site, row)`` pairs better than the incumbent, if any; what no others can go below."""
-
-    rows: list[tuple[int, int]]
-    bound: float
-
-
-def descend(kept: list[Kept], prices: Tensor, incumbent: float) -> Descent:
-    """Depth first over sites with few rows first."""
+def descend(
+    kept: list[Kept], prices: Tensor, incumbent: float
+) -> tuple[list[tuple[int, int]], float]:
+    """Depth first over sites with few rows first: ``(site, row)`` pairs better than the
+    incumbent, if any, and what no others can go below."""
     price = prices.tolist()
     rest = [0.0] * (len(kept) + 1)  # least priced damage of the sites to come
     for depth in range(len(kept) - 1, -1, -1):
@@ -107,4 +101,4 @@ def descend(kept: list[Kept], prices: Tensor, incumbent: float) -> Descent:
                 visit(depth + 1, [*chosen, (here.site, row)], damage + harm, after)
 
     visit(0, [], 0.0, [0.0] * len(price))
-    return Descent(best, min(incumbent * (1 - SAME), left_out))
+    return best, min(incumbent * (1 - SAME), left_out)

@@ -53,7 +53,7 @@ def search(
         before=dict(survey.totals),
         predicted=predicted,
         damage=problem.damage(found.selection),
-        bound=max(lower_bound(problem), found.bound),
+        bound=lower_bound(problem) if found.bound is None else found.bound,
         method=method,
         settings=dict(settings or {}),
         trace=found.trace,

@@ -13,8 +13,9 @@ from tenfold.chains import chains
 from tenfold.formats import FORMATS
 from tenfold.rebuild import rebuild
 from tenfold.reconstruct import reconstruct
-from tenfold.reconstruct.fit import Moments, fit
+from tenfold.reconstruct.fit import Place, alone, fit, solve
 from tenfold.reconstruct.followers import follow
+from tenfold.reconstruct.quadratic import ask
 from tenfold.reconstruct.regress import regress
 from tenfold.survey import describe
 from tests.networks import example, tiny_resnet
@@ -77,15 +78,45 @@ def test_every_format_is_fitted_and_never_worse(name):
     half = torch.randn(weight[0].numel(), weight[0].numel())
     inner = half @ half.T / len(half)
     flat = weight.flatten(1)
-    moments = Moments(inner, flat @ inner, torch.eye(len(flat))).pulled(flat)
+    wanted = ask(inner, flat @ inner, torch.eye(len(flat)), flat)
 
     def loss(found):
-        return moments.objective(fmt.dense(site, ranks, found).flatten(1))
+        return wanted.at(fmt.dense(site, ranks, found).flatten(1))
 
-    found = fit(factors, lambda x: fmt.dense(site, ranks, x), moments)
+    found = fit(factors, lambda x: fmt.dense(site, ranks, x), wanted)
     assert [x.shape for x in found] == [x.shape for x in factors]
     assert loss(found) < loss(factors)
-    assert loss(found) >= moments.objective(flat) * (1 + 1e-4)  # nothing beats the weight itself
+    assert loss(found) >= wanted.at(flat) * (1 + 1e-4)  # nothing beats the weight itself
+
+
+@pytest.mark.parametrize(
+    ("name", "ranks"),
+    [
+        ("svd", (3,)),
+        ("cp", (3,)),
+        ("cp", (9,)),
+        ("tucker", (3, 4)),
+        ("spatial", (3,)),
+        ("tt", (2, 4, 3)),
+    ],
+)
+def test_a_factor_solved_in_the_size_of_the_rank_is_that_of_the_whole_weight(name, ranks):
+    torch.manual_seed(0)
+    fmt, layer = FORMATS[name], nn.Conv2d(6, 8, 1 if name == "svd" else 3)
+    site, weight = describe(layer, "layer"), layer.weight.detach()
+    factors = fmt.factors(fmt.analyse(site, weight, tenfold.metric.Metric()), ranks)
+    factors = [factor.double() for factor in factors]
+    half, outer = torch.randn(54, weight[0].numel()).double(), torch.randn(8, 8).double()
+    inner, flat = half.T @ half / len(half), weight.double().flatten(1)
+    wanted = ask(inner, flat @ inner + 0.1, outer @ outer.T, flat)
+
+    def compose(found):
+        return fmt.dense(site, ranks, found)
+
+    for index in range(len(factors)):
+        small = solve(*alone(factors, index, compose, wanted))
+        whole = solve(Place(factors, index, compose), wanted)
+        torch.testing.assert_close(small, whole, rtol=1e-3, atol=1e-5)
 
 
 def test_moments_are_those_of_the_unfolded_inputs():
@@ -109,7 +140,8 @@ def test_a_batchnorm_follows_only_the_layer_it_reads():
 
 def test_nan_moments_leave_the_factors_as_they_were():
     start = [torch.randn(2, 4, 1, 1), torch.randn(3, 2, 1, 1)]
-    bad = Moments(torch.full((4, 4), torch.nan), torch.zeros(3, 4), torch.eye(3))
+    nan = torch.full((4, 4), torch.nan)
+    bad = ask(nan, torch.zeros(3, 4), torch.eye(3), torch.zeros(3, 4))
     site = describe(nn.Conv2d(4, 3, 1), "layer")
     found = fit(start, lambda x: FORMATS["svd"].dense(site, (2,), x), bad)
     assert all(torch.equal(a, b) for a, b in zip(found, start))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.forward import call
+from tenfold.processes import share, world
 from tenfold.sense.moments import patches
 from tenfold.values import Site
 
@@ -46,6 +47,13 @@ class Regression:
         self.y += y.sum(0)
         self.count += len(x)
 
+    def merge(self, other: Regression) -> None:
+        """Add another's sums."""
+        for mine, theirs in zip((self.xx, self.yx, self.x, self.y),
+                                (other.xx, other.yx, other.x, other.y)):  # fmt: skip
+            mine += theirs
+        self.count += other.count
+
     def means(self) -> tuple[Tensor, Tensor]:
         """Mean receptive field ``(p,)`` and mean output ``(out,)``."""
         return self.x / max(1, self.count), self.y / max(1, self.count)
@@ -68,16 +76,30 @@ def regress(
     original: nn.Module, built: nn.Module, site: Site, calls: int, batches: Sequence[Any]
 ) -> Regression:
     """Moments of one site over batches of inputs, each network run as far as the site's last
-    call of ``calls``."""
-    sums = Regression.empty(site)
-    for inputs in batches:
+    call of ``calls``; with several processes each takes every n-th batch."""
+    limit = POSITIONS // (calls * len(batches))
+    sums, together = Regression.empty(site), world().size
+
+    def sums_of(inputs: Any) -> Regression:
         wanted = seen_at(original, site.name, inputs, calls, output=True)
         given = seen_at(built, site.name, inputs, calls, output=False)
-        for x, y in zip(given, wanted):
-            rows = y.numel() // site.out_channels * calls * len(batches)
-            step = max(1, rows // POSITIONS)
-            for fields, outputs in receptive_fields(site, x.float().cpu(), y.float().cpu()):
-                sums.add(fields[::step], outputs[::step])
+        return regress_on(site, given, wanted, limit)
+
+    for start in range(0, len(batches), together):  # no more held than there are processes
+        for part in share(sums_of, batches[start : start + together]):
+            sums.merge(part)
+    return sums
+
+
+def regress_on(
+    site: Site, given: Sequence[Tensor], wanted: Sequence[Tensor], limit: int
+) -> Regression:
+    """Moments over the calls of one batch, of about ``limit`` receptive fields each at most."""
+    sums = Regression.empty(site)
+    for x, y in zip(given, wanted):
+        step = max(1, y.numel() // site.out_channels // max(1, limit))
+        for fields, outputs in receptive_fields(site, x.float().cpu(), y.float().cpu()):
+            sums.add(fields[::step], outputs[::step])
     return sums
 
 

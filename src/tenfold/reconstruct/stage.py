@@ -1,7 +1,8 @@
 """The stage: layer by layer in the order of the forward pass, fit the factors, then the mean.
 
 It needs inputs, synthetic ones or a calibration, and no labels. Every layer is fitted to what the
-original says on them, given what the compressed layers before it pass on.
+original says on them, given what the compressed layers before it pass on. With several processes
+the batches are shared out; the fits, each of which needs those before it, are not.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from tenfold.chains import links_of
 from tenfold.formats import FORMATS
 from tenfold.forward import evaluating
 from tenfold.metric import Metric
+from tenfold.processes import once
 from tenfold.progress import Progress, silent
-from tenfold.reconstruct.fit import Moments, fit
+from tenfold.reconstruct.fit import fit
 from tenfold.reconstruct.followers import Called, follow
+from tenfold.reconstruct.quadratic import ask
 from tenfold.reconstruct.regress import Regression, regress
 from tenfold.survey import describe
 from tenfold.values import Choice, Plan
@@ -60,15 +63,15 @@ def renew(
     links = links_of(better.get_submodule(choice.site))
     sums = regress(original, better, site, called.calls, batches)
     central = links[-1].bias is not None or called.batchnorm is not None
-    inputs, cross = sums.moments(central)
     weight = layer.weight.detach().float().cpu().flatten(1)  # type: ignore[union-attr, operator]
-    moments = Moments(inputs, cross, importance(metric, len(weight))).pulled(weight)
+    wanted = ask(*sums.moments(central), importance(metric, len(weight)), weight)
 
     def compose(factors: Sequence[Tensor]) -> Tensor:
         return fmt.dense(site, choice.ranks, factors)
 
     with torch.no_grad():
-        found = fit([link.weight.detach().float().cpu() for link in links], compose, moments)
+        factors = [link.weight.detach().float().cpu() for link in links]
+        found = once(lambda: fit(factors, compose, wanted))
         for link, factor in zip(links, found):
             link.weight.copy_(factor)
         centre(better, links[-1], called, sums, compose(found).flatten(1))

@@ -1,0 +1,52 @@
+"""What is asked of a weight, as a quadratic in it, and of a part of the weight when the rest holds.
+
+``sum ||G^1/2 (y - W x)||^2`` is ``tr G W M W' - 2 tr W (G C)'`` and a constant, with M the second
+moment of the inputs ``x``, C their cross moment with the wanted outputs ``y`` and G the weight of
+the outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+RIDGE = 0.01  # mean eigenvalues of M by which the original weight is held on to
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """``tr L W R W' - 2 tr W B'`` in W ``(out, p)``: ``left`` L ``(out, out)``, ``right`` R
+    ``(p, p)``, ``linear`` B ``(out, p)``."""
+
+    left: Tensor
+    right: Tensor
+    linear: Tensor
+
+    def at(self, weight: Tensor) -> float:
+        """The value at a weight."""
+        inner = self.left @ weight @ self.right - 2 * self.linear
+        return float((inner * weight).double().sum())
+
+    def image(self, weight: Tensor) -> Tensor:
+        """Half the gradient of the quadratic part."""
+        return self.left @ (weight @ self.right)
+
+    def after(self, first: Tensor) -> Quadratic:
+        """The same in U, for ``W = U @ first``."""
+        return Quadratic(self.left, first @ self.right @ first.T, self.linear @ first.T)
+
+    def before(self, last: Tensor) -> Quadratic:
+        """The same in K, for ``W = last @ K``."""
+        return Quadratic(last.T @ self.left @ last, self.right, last.T @ self.linear)
+
+
+def ask(
+    inputs: Tensor, cross: Tensor, outputs: Tensor, weight: Tensor, ridge: float = RIDGE
+) -> Quadratic:
+    """From M ``(p, p)``, C ``(out, p)`` and G ``(out, out)``, with a ridge that pulls towards the
+    original ``weight`` ``(out, p)`` where inputs say nothing."""
+    pull = ridge * inputs.diagonal().mean() + 1e-12
+    held = inputs + pull * torch.eye(len(inputs), dtype=inputs.dtype)
+    return Quadratic(outputs, held, outputs @ (cross + pull * weight))

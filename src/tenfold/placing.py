@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from tenfold.errors import InputError, bad_value
+
+
+def check_free(path: str | Path) -> Path:
+    """Refuse to overwrite: what exists may be somebody's only copy."""
+    target = Path(path)
+    if target.exists():
+        raise bad_value("The output must not exist yet", target, "choose another name")
+    return target
 
 
 @contextmanager
@@ -18,17 +28,34 @@ def placing(target: Path) -> Iterator[Path]:
 
     Raises InputError when one of them exists there already, or the folder cannot be written.
     """
-    if target.exists():
-        raise bad_value("The output must not exist yet", target, "choose another name")
-    try:
+    check_free(target)
+    with explained(target):
         folder = Path(tempfile.mkdtemp(prefix=".tenfold.", dir=nearest(target.parent)))
-    except OSError as error:
-        raise unwritable(target, error) from error
     try:
         yield folder / target.name
         move(sorted(folder.iterdir(), key=lambda file: file.name == target.name), target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def placing_folder(target: Path) -> Iterator[Path]:
+    """A new folder beside the target, which takes its name when the block ends, not when it raises.
+
+    Raises InputError when the target exists already or cannot be written.
+    """
+    check_free(target)
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            yield part
+            for file in part.iterdir():
+                file.chmod(0o644)
+            part.chmod(0o755)  # temporary names keep others out, what is saved need not
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def move(files: list[Path], target: Path) -> None:
@@ -37,9 +64,7 @@ def move(files: list[Path], target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for file in files:
-            place = target.with_name(file.name)
-            if place.exists():
-                raise bad_value("The output must not exist yet", place, "choose another name")
+            place = check_free(target.with_name(file.name))
             file.chmod(0o644)
             moved.append(file.rename(place))
     except (OSError, InputError) as error:
@@ -51,6 +76,15 @@ def move(files: list[Path], target: Path) -> None:
 def nearest(folder: Path) -> Path:
     """The folder, or the closest one above it that exists."""
     return folder if folder.exists() else nearest(folder.parent)
+
+
+@contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """Errors of writing inside the block become InputErrors of a target that cannot be written."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise unwritable(target, error) from error
 
 
 def unwritable(target: Path, error: Exception) -> InputError:

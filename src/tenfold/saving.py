@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,7 +14,8 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from tenfold.compress import Result
-from tenfold.errors import InputError, PlanError, bad_value
+from tenfold.errors import PlanError, bad_value
+from tenfold.placing import explained, placing, placing_folder
 from tenfold.plan_file import plan_from_json, plan_to_json
 from tenfold.rebuild import build_structure
 from tenfold.report import Report, draw_page, report_from_json, report_to_json
@@ -30,26 +30,13 @@ def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None 
     ``extra`` holds further text files by name. Raises InputError when the directory exists or
     cannot be written.
     """
-    target = check_free(folder)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    try:
+    target = Path(folder)
+    with placing_folder(target) as part:
         save_model(result.model, str(part / WEIGHTS))
         _write_json(part / PLAN, plan_to_json(result.plan))
         _write_report(part, result.report, target.name)
         for name, text in (extra or {}).items():
             (part / name).write_text(text, "utf-8")
-        for file in part.iterdir():
-            file.chmod(0o644)
-        part.chmod(0o755)  # temporary names keep others out, a saved model need not
-        part.rename(target)
-    except (OSError, SafetensorError) as error:
-        raise _unwritable(target, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 
@@ -64,13 +51,10 @@ def note_file(folder: str | Path, told: Mapping[str, Any]) -> Path:
     report = report_from_json(_read_json(target / REPORT, "A report"))
     others = tuple(x for x in report.files if x["path"] != told["path"])
     report = replace(report, files=(*others, told))
-    try:
-        with tempfile.TemporaryDirectory(prefix=".report.", dir=target) as part:
-            _write_report(Path(part), report, target.resolve().name)
-            for name in (REPORT, PAGE):
-                (Path(part) / name).replace(target / name)
-    except OSError as error:
-        raise _unwritable(target, error) from error
+    with explained(target), tempfile.TemporaryDirectory(prefix=".report.", dir=target) as part:
+        _write_report(Path(part), report, target.resolve().name)
+        for name in (REPORT, PAGE):
+            (Path(part) / name).replace(target / name)
     return target / PAGE
 
 
@@ -107,23 +91,9 @@ def read_plan(path: str | Path) -> Plan:
 
 def write_plan(plan: Plan, path: str | Path) -> Path:
     """Write a plan to a new JSON file, whole or not at all."""
-    target = check_free(path)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _write_json(part, plan_to_json(plan))
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise _unwritable(target, error) from error
-    return target
-
-
-def check_free(path: str | Path) -> Path:
-    """Refuse to overwrite: what exists may be somebody's only copy."""
     target = Path(path)
-    if target.exists():
-        raise bad_value("The output must not exist yet", target, "choose another name")
+    with explained(target), placing(target) as part:
+        _write_json(part, plan_to_json(plan))
     return target
 
 
@@ -153,12 +123,6 @@ def _write_report(folder: Path, report: Report, title: str) -> None:
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
-
-
-def _unwritable(target: Path, error: Exception) -> InputError:
-    return bad_value(
-        "The output must be writable", f"{error}", f"choose another place than {target}"
-    )
 
 
 def _first_misfit(error: Exception) -> str:

@@ -32,10 +32,11 @@ from tenfold.cli._run import plan_arguments, read_mode, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
+from tenfold.placing import check_free
 from tenfold.processes import world
 from tenfold.recipe import Recipe, make_recipe, write_recipe
 from tenfold.report import report_to_json
-from tenfold.saving import check_free, save
+from tenfold.saving import save
 from tenfold.sources import Loaded, open_data, open_function, open_model
 from tenfold.tune import GENTLE, TuneSettings
 

@@ -26,9 +26,10 @@ from tenfold.cli._options import (
 from tenfold.cli._run import plan_arguments, running
 from tenfold.cli._tables import show_plan
 from tenfold.cli._terminal import console, drawn_progress, say_json
+from tenfold.placing import check_free
 from tenfold.plan_file import plan_to_json
 from tenfold.recipe import make_recipe
-from tenfold.saving import check_free, write_plan
+from tenfold.saving import write_plan
 from tenfold.sources import open_model
 
 Out = Annotated[Optional[str], typer.Option(help="Write the plan to this new JSON file.")]  # noqa: UP045

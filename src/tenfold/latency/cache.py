@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import platform
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tenfold.cache_folder import cache_folder
+from tenfold.cache_folder import cache_folder, keep
 from tenfold.engines import Engine
 
 VERSION = 1
@@ -42,12 +40,8 @@ def add_shares(held_for: Mapping[str, str | int], shares: Mapping[str, float]) -
     if path is None:
         return
     merged = {**read_shares(held_for), **shares}
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        os.close(handle)
-        Path(part).write_text(json.dumps({"held_for": held_for, "shares": merged}), "utf-8")
-        Path(part).replace(path)
+    text = json.dumps({"held_for": held_for, "shares": merged})
+    keep(path, lambda part: part.write_text(text, "utf-8"))
 
 
 def _path(held_for: Mapping[str, str | int]) -> Path | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -18,9 +16,9 @@ from tenfold.curves import Curve
 from tenfold.engines import check_available
 from tenfold.engines._onnx import export, write_light
 from tenfold.engines._tensors import flat_arrays
-from tenfold.errors import InputError, bad_value
 from tenfold.latency.interpolate import choose_axes
 from tenfold.latency.unit import Unit, units_of
+from tenfold.placing import check_free, placing_folder
 from tenfold.progress import Progress, silent
 
 SCRIPT = "measure_table.py"
@@ -39,17 +37,10 @@ def write_folder(
     Weights of the units are constants, so the files are small. Raises MissingExtra without onnx,
     InputError when the model does not export or the folder exists or cannot be written."""
     check_available("onnxruntime")
-    target = Path(folder)
-    if target.exists():
-        raise bad_value("The output must not exist yet", target, "choose another name")
+    target = check_free(folder)
     units = grid_units(curves)
     whole = export(model, example)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    try:
+    with placing_folder(target) as part:
         index = {unit.key: _write(part, number, unit) for number, unit in enumerate(units)}
         progress("layers", len(units), len(units))
         (part / "whole.onnx").write_bytes(whole)
@@ -58,12 +49,6 @@ def write_folder(
         (part / "units.json").write_text(json.dumps(listed, indent=1), "utf-8")
         script = files("tenfold.latency").joinpath(SCRIPT).read_text("utf-8")
         (part / SCRIPT).write_text(script, "utf-8")
-        part.chmod(0o755)
-        part.rename(target)
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return len(units)
 
 
@@ -84,9 +69,3 @@ def _write(part: Path, number: int, unit: Unit) -> dict[str, Any]:
     (part / name).write_bytes(write_light(unit.module(), example))
     dense = replace(unit, format="dense", ranks=()).key
     return {"file": name, "input": list(example.shape), "dense": dense}
-
-
-def _unwritable(target: Path, error: Exception) -> InputError:
-    return bad_value(
-        "The output must be writable", f"{error}", f"choose another place than {target}"
-    )

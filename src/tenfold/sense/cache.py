@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tenfold.cache_folder import cache_folder
+from tenfold.cache_folder import cache_folder, keep
 from tenfold.forward import evaluating
 
 VERSION = 1
@@ -36,12 +33,8 @@ def cached(
     with contextlib.suppress(SafetensorError, OSError):
         return {name: tensor.to(device) for name, tensor in load_file(path).items()}
     made = make()
-    with contextlib.suppress(SafetensorError, OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=folder, suffix=".part")
-        os.close(handle)
-        save_file({name: tensor.cpu().contiguous() for name, tensor in made.items()}, part)
-        Path(part).replace(path)
+    held = {name: tensor.cpu().contiguous() for name, tensor in made.items()}
+    keep(path, lambda part: save_file(held, part))
     return made
 
 

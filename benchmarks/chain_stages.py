@@ -49,10 +49,10 @@ def composed(original: nn.Module, model: nn.Module, plan: tenfold.Plan) -> nn.Mo
         if choice.format == "dense":
             continue
         site = describe(original.get_submodule(choice.site), choice.site)
-        factors = [link.weight.detach() for link in links_of(model.get_submodule(choice.site))]
+        links = links_of(model.get_submodule(choice.site))
+        factors = [link.weight.detach() for link in links]
         state[f"{choice.site}.weight"] = FORMATS[choice.format].dense(site, choice.ranks, factors)
-        bias = links_of(model.get_submodule(choice.site))[-1].bias
-        if bias is not None:
-            state[f"{choice.site}.bias"] = bias.detach()
+        if links[-1].bias is not None:
+            state[f"{choice.site}.bias"] = links[-1].bias.detach()
     dense.load_state_dict(state)
     return dense

@@ -81,6 +81,15 @@ def batches(pixels: Tensor, labels: Tensor, size: int = 50) -> list[tuple[Tensor
     return list(zip(images.split(size), labels.split(size)))
 
 
+def shown(split: str, held: int) -> list[tuple[Tensor, Tensor]]:
+    """Batches to judge by: the test images, or so many training images held apart."""
+    raw = read_cifar()
+    if split == "test":
+        return batches(raw["test_x"], raw["test_y"])
+    apart, _ = split_indices(held)
+    return batches(raw["train_x"][apart], raw["train_y"][apart])
+
+
 class Shortcut(nn.Module):
     """Option A: every second pixel, and zero channels on both sides."""
 

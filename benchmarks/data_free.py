@@ -53,15 +53,8 @@ def network(name: str, split: str) -> tuple[nn.Module, Any, list[Any]]:
     import cifar
     from compact import load_compact
 
-    data = cifar.read_cifar()
     model = load_compact() if name == "compact" else cifar.resnet20()
-    held, _ = cifar.split_indices()
-    shown = (
-        (data["test_x"], data["test_y"])
-        if split == "test"
-        else (data["train_x"][held], data["train_y"][held])
-    )
-    return model, cifar.example(), cifar.batches(*shown)
+    return model, cifar.example(), cifar.shown(split, 2500)
 
 
 def rows(

@@ -28,15 +28,6 @@ RESULTS = Path(__file__).parent / "results"
 GOALS = {"3": 1.0, "5": 4.0}  # points lost at most
 
 
-def images(split: str) -> list[Any]:
-    """The test images, or 10,000 of the training images."""
-    raw = cifar.read_cifar()
-    if split == "test":
-        return cifar.batches(raw["test_x"], raw["test_y"])
-    shown, _ = cifar.split_indices(10_000)
-    return cifar.batches(raw["train_x"][shown], raw["train_y"][shown])
-
-
 def recover(times: str, epochs: int, judge: list[Any]) -> dict[str, Any]:
     """One budget."""
     model = cifar.resnet20()
@@ -65,7 +56,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="of 100 batches")
     parser.add_argument("--split", choices=("test", "train"), default="test")
     arguments = parser.parse_args()
-    judge = images(arguments.split)
+    judge = cifar.shown(arguments.split, 10_000)
     out = RESULTS / "recover_without_data.json"
     found = json.loads(out.read_text()) if out.exists() else {}
     for times in arguments.times.split("/"):

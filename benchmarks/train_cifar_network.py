@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -28,6 +27,7 @@ import compact
 import vgg
 from augmented import Augmented
 from tenfold.tune.score import accuracy
+from training_state import keep, resume
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -84,23 +84,6 @@ def loss_of(model: nn.Module, images: Tensor, labels: Tensor, bf16: bool) -> Ten
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         found = model(images)
     return F.cross_entropy(found.float(), labels, label_smoothing=0.05)
-
-
-def keep(parts: dict[str, Any], path: Path, epoch: int) -> None:
-    """Write the state whole or not at all."""
-    state = {name: part.state_dict() for name, part in parts.items()} | {"epoch": epoch}
-    torch.save(state, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
-
-
-def resume(parts: dict[str, Any], path: Path) -> int:
-    """Take up the state of an earlier run, if there is one; returns its epoch."""
-    if not path.exists():
-        return 0
-    state = torch.load(path, weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return state["epoch"]
 
 
 def main() -> None:

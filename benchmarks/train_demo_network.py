@@ -25,6 +25,8 @@ from torch.nn import functional as F
 import tenfold.demo
 from tenfold.demo.images import read_idx, standardise, write_idx
 from tenfold.demo.network import DemoNetwork
+from tenfold.tune.score import accuracy
+from training_state import keep, resume
 
 ASSETS = Path(tenfold.demo.__file__).parent / "assets"
 SUBSET = 10_000
@@ -39,18 +41,8 @@ def augment(images: Tensor) -> Tensor:
     return padded[..., dy : dy + 28, dx : dx + 28]
 
 
-def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Top-1 in per cent."""
-    model.eval()
-    with torch.inference_mode():
-        hits = sum(
-            (model(x.contiguous(memory_format=torch.channels_last)).argmax(1) == y).sum().item()
-            for x, y in zip(images.split(500), labels.split(500))
-        )
-    return 100 * hits / len(labels)
-
-
 def train(model: nn.Module, images: Tensor, labels: Tensor, args: argparse.Namespace) -> None:
+    """One-cycle SGD with labels smoothed by 0.05, a checkpoint an epoch."""
     steps = args.epochs * (len(images) // args.batch)
     optimiser = torch.optim.SGD(
         model.parameters(), args.lr, momentum=0.9, weight_decay=5e-4, nesterov=True
@@ -58,15 +50,9 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, args: argparse.Names
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, args.lr, total_steps=steps, pct_start=0.2
     )
-    checkpoint = args.work / "demo_training.pt"
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        first = state["epoch"]
-    for epoch in range(first, args.epochs):
+    parts = {"model": model, "optimiser": optimiser, "schedule": schedule}
+    kept = args.work / "demo_training.pt"
+    for epoch in range(resume(parts, kept), args.epochs):
         torch.manual_seed(args.seed + epoch)
         start, total = time.perf_counter(), 0.0
         model.train()
@@ -86,18 +72,11 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, args: argparse.Names
             f"{time.perf_counter() - start:.0f} s",
             flush=True,
         )
-        torch.save(
-            {
-                "model": model.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch + 1,
-            },
-            checkpoint,
-        )
+        keep(parts, kept, epoch + 1)
 
 
 def main() -> None:
+    """Train, judge once on the test images, write what the package embeds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("build"))
@@ -127,9 +106,10 @@ def main() -> None:
         raw["train-labels-idx1-ubyte"][SUBSET:].long(),
         args,
     )
-    top1 = accuracy(
-        model, standardise(raw["t10k-images-idx3-ubyte"]), raw["t10k-labels-idx1-ubyte"].long()
-    )
+    images = standardise(raw["t10k-images-idx3-ubyte"])
+    labels = raw["t10k-labels-idx1-ubyte"].long()
+    images = images.contiguous(memory_format=torch.channels_last)
+    top1 = accuracy(model, list(zip(images.split(50), labels.split(50))))
 
     ASSETS.mkdir(exist_ok=True)
     weights = {k: v.contiguous() for k, v in model.state_dict().items()}

@@ -24,6 +24,7 @@ from tenfold.search import check_reachable, predict, search
 from tenfold.sense import Sensed, measure_damages, sense
 from tenfold.survey import survey
 from tenfold.values import Limit, Plan, Survey
+from tenfold.widen import widened, widened_inputs
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Chosen:
     """A plan, and what was learned on the way that later stages go on from."""
 
     plan: Plan
-    sensed: Sensed
+    sensed: Sensed  # of the widened model
     survey: Survey
     limits: tuple[Limit, ...]
     find: Callable[[Sequence[Limit]], Plan]  # the same search within other limits
@@ -58,16 +59,17 @@ def choose(
         bare: Sequence[Curve] = cheapest_curves(found, formats, step)
         check_reachable(ruler.price(bare)[0] if ruler else bare, found, limits)
         clock.lap("survey")
+        exact, shown = widened(model), widened_inputs(example, model)
         sensed = once(lambda: sense(
-            model, found, example, metric=metric, calibration=calibration, seed=seed,
+            exact, found, shown, metric=metric, calibration=calibration, seed=seed,
             progress=progress,
         ))  # fmt: skip
         clock.lap("sense")
         curves = trace_curves(
-            model, found, sensed.metrics, formats=formats, round_to=step, progress=progress
+            exact, found, sensed.metrics, formats=formats, round_to=step, progress=progress
         )
         clock.lap("curves")
-        damages = damages_of(model, curves, sensed, progress)
+        damages = damages_of(exact, curves, sensed, progress)
         clock.lap("measure")
         settings = {
             "formats": list(formats) if formats else None, "include": list(include),

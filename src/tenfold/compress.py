@@ -25,6 +25,7 @@ from tenfold.sense import Sensed, sense, synthetic_inputs
 from tenfold.survey import survey
 from tenfold.tune import GENTLE, Blends, TuneSettings, tune
 from tenfold.values import Plan
+from tenfold.widen import HALF, narrowed, widened, widened_inputs
 
 SYNTHETIC = 256  # inputs to fine-tune on where there are no data
 
@@ -107,8 +108,9 @@ def apply(
     seed = int(plan.settings.get("seed", 0))
     with frozen_rng(seed):
         planned(model, plan)
-        sensed = sense_again(plan, model, calibration, seed, progress)
-        return build(model, plan, sensed, progress)
+        exact = widened(model)
+        sensed = sense_again(plan, exact, calibration, seed, progress)
+        return narrowed(build(exact, plan, sensed, progress), model, plan)
 
 
 def sense_again(
@@ -118,9 +120,11 @@ def sense_again(
     shown = plan.settings.get("example")
     if shown is None or plan.settings.get("metric", "frobenius") in ("frobenius", "noise"):
         return Sensed()
-    example = torch.zeros(shown["shape"], dtype=getattr(torch, shown["dtype"]))
+    weight = next(model.parameters())
+    dtype = getattr(torch, shown["dtype"])
+    example = torch.zeros(shown["shape"], dtype=weight.dtype if dtype in HALF else dtype)
     sites = tuple(c.site for c in plan.choices)
-    found = survey(model, example.to(next(model.parameters()).device), include=sites)
+    found = survey(model, example.to(weight.device), include=sites)
     return once(lambda: sense(
         model, found, example, calibration=calibration, seed=seed, progress=progress
     ))  # fmt: skip
@@ -172,7 +176,8 @@ def compress(
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
-    batches = None if data is None else batches_of(data, model, example, seed, progress)
+    exact, shown = widened(model), widened_inputs(example, model)
+    batches = None if data is None else batches_of(data, exact, shown, seed, progress)
     check_depth(refine, budget)
     found = choose(
         model, example, budget, formats=formats, include=include, exclude=exclude,
@@ -181,10 +186,10 @@ def compress(
     )  # fmt: skip
     with frozen_rng(seed):
         if refine == "end-to-end":
-            chosen, built = refine_together(model, example, found, seed, progress)
+            chosen, built = refine_together(exact, shown, found, seed, progress)
         else:
-            chosen, built = found.plan, build(model, found.plan, found.sensed, progress)
-    untuned = built
+            chosen, built = found.plan, build(exact, found.plan, found.sensed, progress)
+    untuned = built = narrowed(built, model, chosen)
     history: tuple[dict[str, Any], ...] = ()
     if batches is not None:
         usual = GENTLE if isinstance(batches, Blends) else TuneSettings()

@@ -67,7 +67,9 @@ def shrink(student: nn.Module, layer: Gated, ranks: Sequence[int]) -> None:
     """Put the cut-down chain in the place of the gated one, under each of its names."""
     old = student.get_submodule(layer.site.name)
     bias = layer.links[-1].bias
-    new = FORMATS[layer.format].layers(layer.site, ranks, cut_down(layer, ranks), bias)
+    factors = cut_down(layer, ranks)
+    site = replace(layer.site, dtype=factors[0].dtype)  # wider than surveyed in a half network
+    new = FORMATS[layer.format].layers(site, ranks, factors, bias)
     new.train(old.training)
     for name, module in list(student.named_modules(remove_duplicate=False)):
         if module is old:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -62,7 +63,9 @@ def measure(
     fmt, layer = FORMATS[curve.format], model.get_submodule(curve.site.name)
     factors = fmt.sketch(curve.state, ranks)
     bias = layer.bias if isinstance(layer.bias, Tensor) else None
-    chain = fmt.layers(curve.site, ranks, factors, bias).to(goal.device).eval()
+    dtype = next(layer.parameters()).dtype  # wider than surveyed in a half network
+    site = replace(curve.site, dtype=dtype)
+    chain = fmt.layers(site, ranks, factors, bias).to(goal.device).eval()
     with replaced(layer, chain):
         found = logits_of(call(model, inputs))
     row = torch.tensor([ranks], dtype=torch.int64)

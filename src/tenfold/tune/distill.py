@@ -65,14 +65,14 @@ def output_loss(output: Tensor, target: Tensor, s: TuneSettings, average: Averag
     """How far the output is from the original's: as classes, or as plain values."""
     mode = s.class_mode
     if mode is None or not -output.ndim <= mode < output.ndim:
-        return F.mse_loss(output.float(), target.float()) / average(mean_square(target))
+        return F.mse_loss(wide(output), wide(target)) / average(mean_square(target))
     return divergence(output, target, s.temperature, mode)
 
 
 def divergence(output: Tensor, target: Tensor, temperature: float, mode: int) -> Tensor:
     """``T^2 KL(target || output)`` of the softened outputs, averaged over all but their mode."""
-    soft = F.log_softmax(output.float() / temperature, dim=mode)
-    goal = F.log_softmax(target.float() / temperature, dim=mode)
+    soft = F.log_softmax(wide(output) / temperature, dim=mode)
+    goal = F.log_softmax(wide(target) / temperature, dim=mode)
     pointwise = F.kl_div(soft, goal, reduction="none", log_target=True).sum(mode)
     return pointwise.mean() * temperature**2
 
@@ -86,7 +86,7 @@ def classification_loss(output: Any, labels: Any, mode: int | None) -> Tensor:
             f"{getattr(labels, 'dtype', type(labels).__name__)}, class_mode={mode}",
             "pass loss=... for another task",
         )  # fmt: skip
-    return F.cross_entropy(logits.movedim(mode, 1).float(), labels.long())
+    return F.cross_entropy(wide(logits.movedim(mode, 1)), labels.long())
 
 
 def feature_loss(
@@ -107,13 +107,18 @@ def mean_gap(mine: Tensor, goal: Tensor) -> Tensor:
     if mine.dtype == torch.float16:  # its squares overflow
         mine = mine.float()
     with torch.autocast(mine.device.type, enabled=False):
-        return F.mse_loss(mine, goal.to(mine.dtype)).float()
+        return wide(F.mse_loss(mine, goal.to(mine.dtype)))
 
 
 def mean_square(goal: Tensor) -> Tensor:
-    """Mean square, in fp32 and never zero."""
-    norm = torch.linalg.vector_norm(goal, dtype=torch.float32)
+    """Mean square, in fp32 at least and never zero."""
+    norm = torch.linalg.vector_norm(goal, dtype=torch.promote_types(goal.dtype, torch.float32))
     return (norm.square() / max(1, goal.numel())).clamp_min(1e-12)
+
+
+def wide(value: Tensor) -> Tensor:
+    """In fp32 at least: sums of half precision lose too much, those of double nothing."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
 def matching_blocks(student: nn.Module, teacher: nn.Module) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from tenfold.tune.run import Run
 from tenfold.tune.score import Quality, Score, default_score
 from tenfold.tune.settings import TuneSettings
 from tenfold.tune.state import Moving
+from tenfold.widen import widened
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def tune(
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Tuned:
-    """Fine-tune a compressed model by distillation from the original; neither is changed.
+    """Fine-tune a compressed model by distillation from the original; neither is changed. Weights
+    of half precision are trained in fp32 and come back as they were.
 
     Started by ``accelerate launch`` or ``torchrun``, every process calls this with the same
     arguments; each batch is split among them, and all return the same weights.
@@ -78,8 +80,8 @@ def tune(
     """
     settings, where = settings or TuneSettings(), engine()
     device = where.device(next(model.parameters()).device)
-    student = laid_out(copy.deepcopy(model), device, settings.channels_last)
-    original = laid_out(copy.deepcopy(teacher), device, settings.channels_last)
+    student = laid_out(widened(copy.deepcopy(model)), device, settings.channels_last)
+    original = laid_out(widened(copy.deepcopy(teacher)), device, settings.channels_last)
     if settings.balance:
         balance_all(student)
     objective = Objective(

@@ -3,7 +3,8 @@
     python benchmarks/distributed.py [--repeats 3]
 
 The embedded network: curves and measured damages of a plan, the rebuild, and an epoch of
-fine-tuning on a part of its training images with BatchNorm frozen. Runs alternate, the least time
+fine-tuning on a part of its training images with BatchNorm frozen, which is done once more in
+double precision, where rounding cannot be what is different. Runs alternate, the least time
 of each is kept, which is what a busy machine disturbs least; the load is written down beside it.
 Writes ``results/distributed.json``.
 """
@@ -50,8 +51,16 @@ def work(folder: Path) -> None:
     began = time.perf_counter()
     tuned = tune(built, network, Shuffled(images, labels), settings=SETTINGS)
     seconds["fine-tuning"] = time.perf_counter() - began
+    exact = tune(
+        built.double(), network.double(), Shuffled(images.double(), labels), settings=SETTINGS
+    )
     if world().first:
-        weights = {k: v.contiguous() for k, v in tuned.model.state_dict().items()}
+        found = {"single": tuned.model, "double": exact.model}
+        weights = {
+            f"{precision}.{key}": value.contiguous()
+            for precision, model in found.items()
+            for key, value in model.state_dict().items()
+        }
         save_file(weights, folder / "weights.safetensors")
         told = tenfold.plan_to_json(replace(plan, seconds={}))
         (folder / "told.json").write_text(json.dumps({"plan": told, "seconds": seconds}))
@@ -91,7 +100,13 @@ def main() -> None:
         count: {stage: min(r["seconds"][stage] for r in found) for stage in STAGES}
         for count, found in runs.items()
     }
-    apart = max(float((one["weights"][k] - v).abs().max()) for k, v in two["weights"].items())
+    apart = {
+        precision: max(
+            float((one["weights"][k] - v).abs().max())
+            for k, v in two["weights"].items() if k.startswith(precision)
+        )
+        for precision in ("single", "double")
+    }  # fmt: skip
     told = {
         "same_plan": one["plan"] == two["plan"], "largest_difference_of_weights": apart,
         "seconds": {f"{count} process(es)": times for count, times in least.items()},

@@ -33,8 +33,16 @@ def fine_tune(data, settings, folder=None):
     )  # fmt: skip
 
 
+def fine_tune_double():
+    """Longer, in a precision that leaves rounding no room."""
+    teacher, student = make_pair()
+    data = Images(teacher)
+    rows = list(zip(data.images.double().split(8), data.labels.split(8)))
+    return tune(student.double(), teacher.double(), rows, settings=replace(FROZEN, epochs=10))
+
+
 def everything(folder):
-    """A plan, three trained models; what they come to."""
+    """A plan, four trained models; what they come to."""
     teacher, _ = make_pair()
     plan = tenfold.plan(teacher, example(), "params=0.4", formats=["svd", "tucker"])
     data = Images(teacher)
@@ -43,6 +51,7 @@ def everything(folder):
         "split": fine_tune(data, FROZEN, folder / "checkpoint"),
         "uneven": fine_tune(list(data.images.split(9)), FROZEN),
         "sharded": fine_tune(rows, replace(FROZEN, accumulate=2)),
+        "double": fine_tune_double(),
     }
     weights = {
         f"{name}.{key}": value

@@ -122,6 +122,27 @@ def test_a_few_inputs_in_one_tensor(net, tmp_path):
     assert (settings["batchnorm"], settings["rate"]) == ("frozen", 5e-4)
 
 
+@pytest.mark.parametrize("real", ["images", "loader"])
+def test_every_setting_and_real_inputs_to_sense_on(net, tmp_path, real):
+    out, again = tmp_path / "small", tmp_path / "again"
+    assert main(["compress", f"{net}:pair", "--budget", "params=0.6", "--data", f"{net}:loader",
+                 "--tuning", "precision=bf16, channels_last=yes,ema=0.9,accumulate=2",
+                 "--epochs", "1", "--calibration", f"{net}:{real}",
+                 "--out", str(out)]) == 0  # fmt: skip
+    settings = json.loads((out / "plan.json").read_text())["settings"]
+    tuning = settings["tuning"]
+    assert (tuning["precision"], tuning["channels_last"]) == ("bf16", True)
+    assert (tuning["ema"], tuning["accumulate"], tuning["epochs"]) == (0.9, 2, 1)
+    assert settings["metric"] == "calibration"
+    recipe = (out / "recipe.yaml").read_text().replace(
+        "tuning: precision=bf16, channels_last=yes,ema=0.9,accumulate=2",
+        "tuning: {precision: bf16, channels_last: true, ema: 0.9, accumulate: 2}",
+    )  # fmt: skip
+    (tmp_path / "r.yaml").write_text(recipe)
+    assert main(["compress", "--config", str(tmp_path / "r.yaml"), "--out", str(again)]) == 0
+    assert json.loads((again / "plan.json").read_text())["settings"] == settings
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
@@ -129,6 +150,20 @@ def test_a_few_inputs_in_one_tensor(net, tmp_path):
         (["--data", "NET:loader", "--class-mode", "two"], "must be a number or none"),
         (["--loss", "NET:loss"], "--loss needs --data"),
         (["--class-mode", "1"], "--class-mode needs --data"),
+        (["--tuning", "ema=0.9"], "--tuning needs --data"),
+        (
+            ["--data", "NET:loader", "--tuning", "emma=0.9"],
+            "must hold known settings, but found 'emma",
+        ),
+        (["--data", "NET:loader", "--tuning", "epochs=3"], "use --epochs"),
+        (
+            ["--data", "NET:loader", "--tuning", "ema=much"],
+            "ema must be a number, but found 'much'",
+        ),
+        (["--data", "NET:loader", "--tuning", "clip=nan"], "clip must be a number"),
+        (["--data", "NET:loader", "--tuning", "balance=2"], "balance must be true or false"),
+        (["--data", "NET:loader", "--tuning", "accumulate=0"], "accumulate must be at least 1"),
+        (["--calibration", "NET:none"], "no function 'none'"),
         (["--data", "synthetic"], "100 unlabelled inputs"),
     ],
 )

@@ -77,7 +77,8 @@ def plan(
             BatchNorm statistics, ``"noise"`` measures damages on smooth noise, ``"frobenius"``
             takes weights as they are, ``"auto"`` is the first where it can be, the second for
             other networks on images, else the third.
-        calibration: batches of real inputs to sense with instead; labels are not looked at.
+        calibration: batches of real inputs, or one tensor of them, to sense with instead; labels
+            are not looked at.
         latency_table: a JSON file measured on another device, which a latency then holds for.
         seed: of everything random; the caller's random state is not touched.
         progress: called as ``progress(stage, done, total)``.

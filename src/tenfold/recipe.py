@@ -31,6 +31,8 @@ class Recipe:
     loss: str | None = None
     quality: str | None = None
     class_mode: str | None = None
+    tuning: str | None = None
+    calibration: str | None = None
     formats: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -84,9 +86,9 @@ def write_recipe(recipe: Recipe) -> str:
 
 
 def _typed(key: str, value: Any) -> Any:
-    """The value as the field wants it; a budget may be a mapping, a list one name."""
-    if key == "budget" and isinstance(value, Mapping):
-        return ",".join(f"{cost}={amount}" for cost, amount in value.items())
+    """The value as the field wants it; ``name=value`` may be a mapping, a list one name."""
+    if key in ("budget", "tuning") and isinstance(value, Mapping):
+        return ",".join(f"{name}={amount}" for name, amount in value.items())
     if key in ("formats", "include", "exclude"):
         return tuple(value.split(",")) if isinstance(value, str) else tuple(map(str, value or ()))
     if value is None:

@@ -32,6 +32,11 @@ Quality = Annotated[
     typer.Option(help="A measure of your own, file.py:function of (output, batch), higher is "
                  "better; accuracy by default."),
 ]  # fmt: skip
+Calibration = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Real inputs to sense the network on in place of made ones: demo, or "
+                 "path/to/file.py:function of batches or of one tensor; labels are not looked at."),
+]  # fmt: skip
 Formats = Annotated[
     Optional[str], typer.Option(help="Allowed formats, joined by commas; all by default.")  # noqa: UP045
 ]

@@ -9,12 +9,15 @@ from typing import Any
 
 from tenfold.errors import Interrupted, bad_value
 from tenfold.recipe import Recipe
+from tenfold.sources import open_data
 from tenfold.threads import torch_threads
 
 
 def plan_arguments(recipe: Recipe) -> dict[str, Any]:
     """The recipe's part of the arguments of ``tenfold.plan``."""
+    real = recipe.calibration
     return {
+        "calibration": open_data(real, "train") if real else None,
         "formats": recipe.formats or None, "include": recipe.include, "exclude": recipe.exclude,
         "round_to": recipe.round_to, "latency_table": recipe.latency_table,
         "method": recipe.method, "seed": recipe.seed,

@@ -13,6 +13,7 @@ from torch import Tensor
 import tenfold
 from tenfold.cli._options import (
     Budget,
+    Calibration,
     Config,
     Example,
     Exclude,
@@ -38,7 +39,7 @@ from tenfold.recipe import Recipe, make_recipe, write_recipe
 from tenfold.report import report_to_json
 from tenfold.saving import save
 from tenfold.sources import Loaded, open_data, open_function, open_model
-from tenfold.tune import GENTLE, TuneSettings
+from tenfold.tune import GENTLE, TuneSettings, read_settings
 
 DEFAULT_EPOCHS = TuneSettings().epochs
 Data = Annotated[
@@ -70,6 +71,11 @@ ClassMode = Annotated[
     typer.Option(help="Mode of the output that runs over classes, 1 by default, -1 for sequences; "
                  "none for plain values."),
 ]  # fmt: skip
+Tuning = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="More settings of the fine-tuning, such as precision=bf16,channels_last=true,"
+                 "ema=0.999,accumulate=2: the fields of TuneSettings, joined by commas."),
+]  # fmt: skip
 Refine = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Without data: layers (default) fits layer by layer, end-to-end also trains "
@@ -88,6 +94,8 @@ def compress(
     loss: Loss = None,
     quality: Quality = None,
     class_mode: ClassMode = None,
+    tuning: Tuning = None,
+    calibration: Calibration = None,
     weights: Weights = None,
     example: Example = None,
     formats: Formats = None,
@@ -119,7 +127,8 @@ def compress(
         {
             "source": source, "budget": budget, "data": data, "validation": validation,
             "epochs": epochs, "rate": rate, "loss": loss,
-            "quality": quality, "class_mode": class_mode, "weights": weights, "example": example,
+            "quality": quality, "class_mode": class_mode, "tuning": tuning,
+            "calibration": calibration, "weights": weights, "example": example,
             "formats": formats, "include": include, "exclude": exclude, "round_to": round_to,
             "latency_table": latency_table, "method": method, "refine": refine, "seed": seed,
             "threads": threads, "out": out,
@@ -146,7 +155,7 @@ def compress(
 def tune_arguments(recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
     """The recipe's part of the fine-tuning; nothing without data."""
     if recipe.data is None:
-        for name in ("epochs", "rate", "validation", "loss", "quality", "class_mode"):
+        for name in ("epochs", "rate", "validation", "loss", "quality", "class_mode", "tuning"):
             if getattr(recipe, name) is not None:
                 flag = f"--{name.replace('_', '-')}"
                 raise bad_value(f"{flag} needs --data", "no data", "pass --data too")
@@ -167,6 +176,7 @@ def settings_of(recipe: Recipe, base: TuneSettings | None) -> TuneSettings:
     asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if recipe.class_mode is not None:
         asked["class_mode"] = read_mode(recipe.class_mode)
+    asked |= read_settings(recipe.tuning or "")
     return replace(base or TuneSettings(), **asked)
 
 

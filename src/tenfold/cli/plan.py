@@ -9,6 +9,7 @@ import typer
 import tenfold
 from tenfold.cli._options import (
     Budget,
+    Calibration,
     Config,
     Example,
     Exclude,
@@ -40,6 +41,7 @@ def plan(
     budget: Budget = None,
     weights: Weights = None,
     example: Example = None,
+    calibration: Calibration = None,
     formats: Formats = None,
     include: Include = None,
     exclude: Exclude = None,
@@ -63,9 +65,9 @@ def plan(
     recipe = make_recipe(
         {
             "source": source, "budget": budget, "weights": weights, "example": example,
-            "formats": formats, "include": include, "exclude": exclude, "round_to": round_to,
-            "latency_table": latency_table, "method": method, "seed": seed, "threads": threads,
-            "out": out,
+            "calibration": calibration, "formats": formats, "include": include,
+            "exclude": exclude, "round_to": round_to, "latency_table": latency_table,
+            "method": method, "seed": seed, "threads": threads, "out": out,
         },
         config,
     )  # fmt: skip

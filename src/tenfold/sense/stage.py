@@ -124,7 +124,9 @@ def noise_like(model: nn.Module, example: Any, count: int, seed: int) -> Tensor:
 
 
 def take(calibration: Iterable[Any], images: int, model: nn.Module) -> tuple[Any, ...]:
-    """The first batches, until there are enough inputs."""
+    """The first batches, until there are enough inputs; one tensor of inputs is cut into some."""
+    if isinstance(calibration, Tensor):
+        calibration = calibration.split(BATCH)
     device = next(model.parameters()).device
     kept: list[Any] = []
     seen = 0

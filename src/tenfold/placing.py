@@ -61,16 +61,17 @@ def placing_folder(target: Path) -> Iterator[Path]:
 def move(files: list[Path], target: Path) -> None:
     """Each file into the target's folder, the target itself last; all of them or none."""
     moved: list[Path] = []
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for file in files:
-            place = check_free(target.with_name(file.name))
-            file.chmod(0o644)
-            moved.append(file.rename(place))
-    except (OSError, InputError) as error:
-        for place in moved:
-            place.unlink(missing_ok=True)
-        raise unwritable(target, error) if isinstance(error, OSError) else error from error
+    with explained(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                place = check_free(target.with_name(file.name))
+                file.chmod(0o644)
+                moved.append(file.rename(place))
+        except (OSError, InputError):
+            for place in moved:
+                place.unlink(missing_ok=True)
+            raise
 
 
 def nearest(folder: Path) -> Path:
@@ -84,11 +85,6 @@ def explained(target: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise unwritable(target, error) from error
-
-
-def unwritable(target: Path, error: Exception) -> InputError:
-    """The error of a place that cannot be written."""
-    return bad_value(
-        "The output must be writable", f"{error}", f"choose another place than {target}"
-    )
+        raise bad_value(
+            "The output must be writable", f"{error}", f"choose another place than {target}"
+        ) from error

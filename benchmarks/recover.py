@@ -10,7 +10,8 @@ kept on the device as bytes and augmented there: crop from 4 pixels of padding, 
 chosen on held-out training images; the run trains on all 50,000 and keeps its last epoch, and the
 10,000 test images are looked at once, to report. An interrupted run goes on where it stopped when
 the same command is run again; ``--report`` writes down the runs as they are, those that are cut
-short as such.
+short as such. ``--further`` begins at the saved model of the first seed instead of at the plan, for
+as many more epochs: another cycle of rising and falling rate (SGDR, Loshchilov & Hutter 2017).
 
 Writes ``results/recover_<network>.json`` and each first seed's model to
 ``results/<network>_<n>x/``.
@@ -31,11 +32,14 @@ from torch import nn
 import cifar
 import tenfold
 from augmented import Augmented
-from recover_results import NETWORKS, keep, scored_by_loss, work_folder, write_results
+from recover_earlier import cycles_of, longest_run, saved_model, work_folder
+from recover_results import NETWORKS, keep, scored_by_loss, write_results
 from tenfold.saving import read_plan, write_plan
 from tenfold.tune import TuneSettings, tune
 from tenfold.tune.checkpoint import BEST, FILE
 from tenfold.tune.score import accuracy
+
+CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the images as before
 
 
 def settings_for(arguments: argparse.Namespace, seed: int) -> TuneSettings:
@@ -57,26 +61,30 @@ def plan_for(network: str, times: str, model: nn.Module) -> tenfold.Plan:
 def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str, Any]) -> None:
     """One run, and its line in a file of its own."""
     network = arguments.network
-    target = work_folder(network, times) / f"seed{seed}-epochs{arguments.epochs}"
+    past = longest_run(network, times, seed) if arguments.further else None
+    cycles = [*cycles_of(past), arguments.epochs]
+    target = work_folder(network, times) / f"seed{seed}-epochs{sum(cycles)}"
     if (target / "row.json").exists():
         return
     device = torch.device(arguments.device)
     original = NETWORKS[network]()
     plan = plan_for(network, times, original)
-    factored = tenfold.apply(plan, original)
+    factored = saved_model(network, times, original) if past else tenfold.apply(plan, original)
     test = data["test"]
-    settings = settings_for(arguments, seed)
+    settings = settings_for(arguments, seed + CYCLE * (len(cycles) - 1))
     clock = Stopwatch(target / "seconds.json")
     tuned = tune(
         factored.to(device), original.to(device), data["train"], settings=settings,
         score=latest(), checkpoint=target, progress=clock,
     )  # fmt: skip
     original, model = original.cpu(), tuned.model.cpu()
-    history = scored_by_loss(tuned.history)
+    history = [*(past["history"] if past else ()), *scored_by_loss(tuned.history)]
     row = {
-        "times": times, "seed": seed, "epochs": arguments.epochs, "device": told(device),
-        "before": accuracy(original, test), "plan_only": accuracy(factored.cpu(), test),
-        "after": accuracy(model, test), "seconds": round(clock.seconds, 1),
+        "times": times, "seed": seed, "epochs": sum(cycles), "cycles": cycles,
+        "device": told(device), "before": accuracy(original, test),
+        "plan_only": past["plan_only"] if past else accuracy(factored.cpu(), test),
+        "after": accuracy(model, test),
+        "seconds": round(clock.seconds + (past["seconds"] if past else 0.0), 1),
         "threads": torch.get_num_threads(), "rate": settings.rate,
         "features": settings.features, "history": history,
     }  # fmt: skip
@@ -133,6 +141,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=None)
     parser.add_argument("--features", type=float, default=0.0, help="their weight")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--further", action="store_true", help="from the saved model on; seed 0")
     parser.add_argument("--report", action="store_true", help="train nothing, write the results")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import statistics
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,13 +15,13 @@ from torch import nn
 import cifar
 import tenfold
 import vgg
+from recover_earlier import RESULTS, results_file, written_runs
 from tenfold.rebuild import build_structure
 from tenfold.report import make_report
 from tenfold.saving import read_plan
 from tenfold.tune.checkpoint import FILE, pick, read_state
 from tenfold.tune.score import accuracy
 
-RESULTS = Path(__file__).parent / "results"
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet20": cifar.resnet20, "vgg16": vgg.load_vgg16,
 }  # fmt: skip
@@ -37,11 +37,6 @@ PUBLISHED = {
     },
     "vgg16": {"20": "+0.42 (TT, 95.5 % and 86 %), arXiv 2409.03555"},
 }
-
-
-def work_folder(network: str, times: str) -> Path:
-    """Where the plan and the checkpoints of a budget are kept."""
-    return RESULTS / "recover.work" / f"{network}-{times}x"
 
 
 def keep(
@@ -80,11 +75,12 @@ def cut_short(network: str, test: list[Any]) -> list[dict[str, Any]]:
         small = build_structure(model, plan)
         small.load_state_dict(pick(found[0], "student."))
         after, before = accuracy(small, test), accuracy(model, test)
-        note = f"after {reached['epoch']} epochs and {reached['step']} steps"
-        seed, history = found[1]["seed"], scored_by_loss(reached["history"])
+        note = f"after {reached['epoch']} of its last {found[1]['epochs']} epochs"
+        seed, epochs = (int(part) for part in re.findall(r"\d+", path.parent.name))
+        history = scored_by_loss(reached["history"])
         counted = keep(model, small.eval(), plan, network, times, seed, history, note)
         rows.append({
-            "times": times, "seed": seed, "epochs": found[1]["epochs"], "cut_short": note,
+            "times": times, "seed": seed, "epochs": epochs, "cut_short": note,
             **counted, "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"],
             "before": before, "after": after, "change": round(after - before, 2),
             "history": history,
@@ -93,20 +89,27 @@ def cut_short(network: str, test: list[Any]) -> list[dict[str, Any]]:
 
 
 def summarise(network: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and spread of the change a budget, of its longest runs, beside its goal."""
-    table = {}
+    """Mean and spread of the change, by budget and epochs, beside the budget's goal."""
+    table: dict[str, Any] = {}
     for times in sorted({row["times"] for row in rows}, key=float):
-        longest = max(row["epochs"] for row in rows if row["times"] == times)
-        found = [r["change"] for r in rows if (r["times"], r["epochs"]) == (times, longest)]
-        spread = statistics.stdev(found) if len(found) > 1 else None
+        mine = [row for row in rows if row["times"] == times]
         goal = GOALS[network].get(times)
         table[times] = {
-            "mean_change": round(statistics.mean(found), 3), "spread": spread, "runs": len(found),
-            "epochs": longest, "goal": goal,
-            "kept": None if goal is None else statistics.mean(found) >= goal,
-            "published": PUBLISHED[network].get(times),
+            "goal": goal, "published": PUBLISHED[network].get(times),
+            "after_epochs": {
+                epochs: judged([row["change"] for row in mine if row["epochs"] == epochs], goal)
+                for epochs in sorted({row["epochs"] for row in mine})
+            },
         }  # fmt: skip
     return table
+
+
+def judged(changes: Sequence[float], goal: float | None) -> dict[str, Any]:
+    """One number a seed, in points, against the goal."""
+    mean = statistics.mean(changes)
+    spread = round(statistics.stdev(changes), 3) if len(changes) > 1 else None
+    kept = None if goal is None else mean >= goal
+    return {"mean_change": round(mean, 3), "spread": spread, "runs": len(changes), "kept": kept}
 
 
 def named(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -116,8 +119,7 @@ def named(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def write_results(network: str, test: list[Any]) -> None:
     """The runs finished here, those that an earlier file tells of, and those cut short."""
-    path = RESULTS / f"recover_{network}.json"
-    earlier = json.loads(path.read_text())["runs"] if path.exists() else []
+    path, earlier = results_file(network), written_runs(network)
     done = (RESULTS / "recover.work").glob(f"{network}-*/*/row.json")
     here = [json.loads(row.read_text()) for row in done]
     rows = sorted({named(row): row for row in (*earlier, *here)}.values(), key=named)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 
 import pytest
 import torch
 
-from tenfold.bench import compare, compare_latency, time_layers
-from tenfold.bench.latency import interleave, tile
+from tenfold.bench import cells_from_json, compare, time_layers
+from tenfold.bench.interleave import interleave
 from tenfold.bench.layers import inputs_of
+from tenfold.bench.tile import tile
 from tenfold.cli import main
-from tenfold.errors import InputError
 from tests.networks import example, tiny_resnet
 
 
@@ -26,24 +27,20 @@ def test_runs_take_turns():
 
 def test_threads_and_models_are_as_before():
     model, threads = tiny_resnet().train(), torch.get_num_threads()
-    found = compare_latency({"a": model, "b": model}, example(), batches=(1, 3), runs=3)
+    found = compare({"a": model, "b": model}, example(), batches=(1, 3), runs=3)
     assert torch.get_num_threads() == threads
     assert model.training
     assert model.down.weight.is_contiguous()
-    for timings in found.timings.values():
-        assert all(t.low <= t.median <= t.high and t.median > 0 for t in timings.values())
-    assert (found.threads, set(found.timings)) == (1, {1, 3})
+    for timing in (x.timing for cell in found for x in cell.models.values()):
+        assert timing.low <= timing.median <= timing.high
+        assert timing.median > 0
+    assert [(cell.threads, cell.batch) for cell in found] == [(1, 1), (1, 3)]
 
 
 def test_an_example_is_repeated_to_the_batch():
     x = torch.arange(6.0).reshape(2, 3)
-    assert tile(x, 5, torch.contiguous_format).tolist() == [*x.tolist(), *x.tolist(), [0, 1, 2]]
-    assert tile({"x": (x, 3)}, 1, torch.contiguous_format)["x"][0].shape == (1, 3)
-
-
-def test_an_unknown_memory_format_is_told():
-    with pytest.raises(InputError, match="contiguous"):
-        compare_latency({}, example(), memory_format="sideways")
+    assert tile(x, 5).tolist() == [*x.tolist(), *x.tolist(), [0, 1, 2]]
+    assert tile({"x": (x, 3)}, 1)["x"][0].shape == (1, 3)
 
 
 def test_a_cell_holds_time_memory_size_and_difference():
@@ -58,6 +55,7 @@ def test_a_cell_holds_time_memory_size_and_difference():
             )
             assert found.memory is None or found.memory >= 0
             assert found.difference < 1e-5
+    assert cells_from_json(json.loads(json.dumps([asdict(cell) for cell in cells]))) == cells
 
 
 def test_a_cell_ends_early_but_not_too_early():

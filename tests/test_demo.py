@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+import tenfold
+from tenfold.demo import timing
 from tenfold.demo.data import Mixed, blend, read_split, train_batches
 from tenfold.demo.network import example, load_network
+from tenfold.errors import TenfoldError
 
 
 def test_the_embedded_images_are_complete():
@@ -40,3 +44,24 @@ def test_blends_lie_between_their_two_images():
     same = (mixed == images).flatten(1).all(1)
     assert 5 < int(same.sum()) < 35
     assert next(iter(Mixed(images, torch.zeros(40), batch=5))).shape == (5, 1, 28, 28)
+
+
+def test_both_networks_are_timed_in_a_process_of_their_own(monkeypatch):
+    monkeypatch.setattr(timing, "FLAGS", (*timing.FLAGS[:-2], "2", "--json"))
+    result = tenfold.compress(
+        load_network(), example(), "params=0.5", formats=("svd",), metric="frobenius"
+    )
+    cells = timing.time_apart(result)
+    assert [(cell.engine, cell.threads, cell.batch) for cell in cells] == [
+        ("eager", 1, 1), ("eager", 1, 32),
+    ]  # fmt: skip
+    for cell in cells:
+        assert cell.models["after"].bytes < cell.models["before"].bytes
+        assert cell.ratio() > 0
+
+
+def test_a_timing_that_cannot_be_had_is_told(monkeypatch):
+    monkeypatch.setattr(timing, "FLAGS", ("--engine", "abacus", "--json"))
+    monkeypatch.setattr(timing, "save", lambda result, folder: folder)
+    with pytest.raises(TenfoldError, match="abacus"):
+        timing.time_apart(None)

@@ -54,6 +54,19 @@ class Cell:
         return self.models[before].timing.busy / self.models[after].timing.busy
 
 
+def cells_from_json(data: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    """The ``cells`` that ``tenfold bench --json`` writes, as values again."""
+    return tuple(
+        Cell(**{**cell, "models": {name: read_measured(x) for name, x in cell["models"].items()}})
+        for cell in data
+    )
+
+
+def read_measured(data: Mapping[str, Any]) -> Measured:
+    """One model of a cell."""
+    return Measured(**{**data, "timing": Timing(**data["timing"])})
+
+
 def compare(
     models: Mapping[str, nn.Module],
     example: Any,

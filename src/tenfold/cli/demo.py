@@ -12,6 +12,7 @@ from tenfold.cli._run import running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.demo.run import Outcome, run_demo
+from tenfold.demo.timing import RUNS
 from tenfold.recipe import Recipe
 
 WANTED = {"times smaller": 5.2, "times faster, batch 1": 1.8, "times faster, batch 32": 1.8}
@@ -23,7 +24,7 @@ def demo(threads: Threads = None, json: Json = False) -> None:
     """Compress the embedded network and measure size, speed and accuracy on this machine.
 
     A residual classifier for Fashion-MNIST; accuracy is on its 10,000 test images, time is the
-    median of interleaved runs in PyTorch on one thread.
+    median of interleaved runs in PyTorch on one thread, in a process of its own.
 
     [bold]Examples[/]
 
@@ -47,34 +48,30 @@ def demo(threads: Threads = None, json: Json = False) -> None:
 
 def show_measured(out: Console, outcome: Outcome) -> None:
     """Accuracy and latency, with the conditions they hold under."""
-    scores, latency = outcome.accuracy, outcome.latency
+    scores, cells = outcome.accuracy, outcome.latency
     out.print(
         f"\nTop-1 on 10,000 test images: {scores['before']:.2f} % before; "
         f"{scores['plan_only']:.2f} % from the data-free plan alone "
         f"({scores['plan_only'] - scores['before']:+.2f}); {scores['after']:.2f} % after "
         f"fine-tuning ({scores['after'] - scores['plan_only']:+.2f})."
     )
-    for batch, timings in latency.timings.items():
-        before, after = timings["before"], timings["after"]
+    for cell in cells:
+        before, after = cell.models["before"].timing, cell.models["after"].timing
         out.print(
-            f"Batch {batch}: {before.median:.2f} ms before ({before.low:.2f} to {before.high:.2f}),"
-            f" {after.median:.2f} ms after ({after.low:.2f} to {after.high:.2f}): "
-            f"{latency.ratio(batch, 'before', 'after'):.2f}x faster."
+            f"Batch {cell.batch}: {before.median:.2f} ms before ({before.low:.2f} to "
+            f"{before.high:.2f}), {after.median:.2f} ms after ({after.low:.2f} to "
+            f"{after.high:.2f}): {cell.ratio():.2f}x faster."
         )
     out.print(
-        f"Timed in {latency.engine}, {latency.threads} thread, {latency.memory_format} for both, "
-        f"median (10th to 90th percentile) of {latency.runs} interleaved runs."
+        f"Timed in a process of its own in {cells[0].label} for both, {cells[0].threads} thread, "
+        f"median (10th to 90th percentile) of {RUNS} interleaved runs."
     )
 
 
 def show_verdict(out: Console, outcome: Outcome, seconds: float) -> None:
     """Each promise beside what was measured."""
-    report, latency = outcome.result.report, outcome.latency
-    found = {
-        "times smaller": report.times_smaller("params"),
-        "times faster, batch 1": latency.ratio(1, "before", "after"),
-        "times faster, batch 32": latency.ratio(32, "before", "after"),
-    }
+    found = {"times smaller": outcome.result.report.times_smaller("params")}
+    found |= {f"times faster, batch {cell.batch}": cell.ratio() for cell in outcome.latency}
     out.print()
     for name, wanted in WANTED.items():
         out.print(verdict(found[name] >= wanted, f"{found[name]:.2f} {name}", f"at least {wanted}"))
@@ -90,7 +87,7 @@ def verdict(kept: bool, found: str, wanted: str) -> str:
 
 def to_json(outcome: Outcome, seconds: float) -> dict[str, Any]:
     """The numbers under the names that machines expect."""
-    report, latency = outcome.result.report, outcome.latency
+    report, cells = outcome.result.report, outcome.latency
     counts = {
         cost: {"before": report.before[cost], "after": report.after[cost]}
         for cost in ("params", "macs", "bytes")
@@ -98,13 +95,13 @@ def to_json(outcome: Outcome, seconds: float) -> dict[str, Any]:
     return {
         **counts,
         "latency_ms": {
-            str(batch): {name: timings[name].median for name in ("before", "after")}
-            for batch, timings in latency.timings.items()
+            str(cell.batch): {name: found.timing.median for name, found in cell.models.items()}
+            for cell in cells
         },
         "accuracy": outcome.accuracy,
         "seconds": seconds,
         "conditions": {
-            "engine": latency.engine, "threads": latency.threads,
-            "memory_format": latency.memory_format, "runs": latency.runs,
+            "engine": cells[0].label, "version": cells[0].version,
+            "threads": cells[0].threads, "runs": RUNS,
         },
     }  # fmt: skip

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tenfold.bench import Latency, compare_latency
+from tenfold.bench import Cell
 from tenfold.compress import Result, compress
 from tenfold.demo.data import Mixed, held_batches, read_split
 from tenfold.demo.network import example, load_network
+from tenfold.demo.timing import time_apart
 from tenfold.progress import Progress, silent
 from tenfold.tune import TuneSettings
 from tenfold.tune.score import accuracy
@@ -31,7 +32,7 @@ class Outcome:
 
     result: Result
     accuracy: dict[str, float]  # before, plan_only, after
-    latency: Latency
+    latency: tuple[Cell, ...]  # a batch size each, timed in a process of its own
     seconds: float
 
 
@@ -47,9 +48,10 @@ def run_demo(progress: Progress = silent) -> Outcome:
     )  # fmt: skip
     models = {"before": network, "plan_only": result.untuned, "after": result.model}
     scores = score_all(models, held_batches(), progress)
-    pair = {"before": network, "after": result.model}
-    latency = compare_latency(pair, example(), runs=100, progress=progress)
-    return Outcome(result, scores, latency, time.perf_counter() - began)
+    progress("timing", 0, 1)
+    cells = time_apart(result)
+    progress("timing", 1, 1)
+    return Outcome(result, scores, cells, time.perf_counter() - began)
 
 
 def score_all(

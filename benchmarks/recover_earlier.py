@@ -1,0 +1,49 @@
+"""What earlier recovery runs left: where it lies, their rows, and the model to go on from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import tenfold
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def work_folder(network: str, times: str) -> Path:
+    """Where the plan and the checkpoints of a budget are kept."""
+    return RESULTS / "recover.work" / f"{network}-{times}x"
+
+
+def longest_run(network: str, times: str, seed: int) -> dict[str, Any]:
+    """The run that the saved model comes from: the longest of the first seed."""
+    if seed != 0:
+        raise SystemExit(f"Only the first seed's model is saved, but found seed {seed}; use 0.")
+    runs = [x for x in written_runs(network) if (float(x["times"]), x["seed"]) == (float(times), 0)]
+    if not runs:
+        raise SystemExit(f"--further needs a finished run at {times}x; leave it out for a first.")
+    return max(runs, key=lambda run: run["epochs"])
+
+
+def cycles_of(run: dict[str, Any] | None) -> list[int]:
+    """Epochs of each rise and fall of the rate so far."""
+    return [] if run is None else run.get("cycles", [run["epochs"]])
+
+
+def saved_model(network: str, times: str, original: nn.Module) -> nn.Module:
+    """What the first seed's run left in the repository."""
+    return tenfold.load(RESULTS / f"{network}_{times}x", original)
+
+
+def written_runs(network: str) -> list[dict[str, Any]]:
+    """The runs that the results file tells of."""
+    path = results_file(network)
+    return json.loads(path.read_text())["runs"] if path.exists() else []
+
+
+def results_file(network: str) -> Path:
+    """Where a network's table is written."""
+    return RESULTS / f"recover_{network}.json"

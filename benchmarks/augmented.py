@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import cifar
+from tenfold.tune.few import blend
 
 BATCH, PAD = 128, 4
 
@@ -50,3 +51,13 @@ class Augmented:
         picked = wide[torch.arange(len(rows), device=device)[:, None, None],
                       down[:, :, None], columns[:, None, :]]  # fmt: skip
         return picked.movedim(-1, 1)
+
+
+@dataclass(frozen=True)
+class Blended(Augmented):
+    """The same images without labels, half of each batch mixed with another image: the original
+    says what to make of a mixture (Beyer et al. 2022, section 3)."""
+
+    def __iter__(self) -> Iterator[Tensor]:  # type: ignore[override]
+        for images, _ in super().__iter__():
+            yield blend(images)

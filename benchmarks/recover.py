@@ -31,7 +31,7 @@ from torch import nn
 
 import cifar
 import tenfold
-from augmented import Augmented
+from augmented import Augmented, Blended
 from recover_earlier import cycles_of, longest_run, saved_model, work_folder
 from recover_results import NETWORKS, keep, scored_by_loss, write_results
 from tenfold.saving import read_plan, write_plan
@@ -62,8 +62,9 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
     """One run, and its line in a file of its own."""
     network = arguments.network
     past = longest_run(network, times, seed) if arguments.further else None
-    cycles = [*cycles_of(past), arguments.epochs]
-    target = work_folder(network, times) / f"seed{seed}-epochs{sum(cycles)}"
+    cycles = [*cycles_of(past), f"{arguments.epochs}{' blended' if arguments.blended else ''}"]
+    epochs = arguments.epochs + (past["epochs"] if past else 0)
+    target = work_folder(network, times) / f"seed{seed}-epochs{epochs}"
     if (target / "row.json").exists():
         return
     device = torch.device(arguments.device)
@@ -80,7 +81,7 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
     original, model = original.cpu(), tuned.model.cpu()
     history = [*(past["history"] if past else ()), *scored_by_loss(tuned.history)]
     row = {
-        "times": times, "seed": seed, "epochs": sum(cycles), "cycles": cycles,
+        "times": times, "seed": seed, "epochs": epochs, "cycles": cycles,
         "device": told(device), "before": accuracy(original, test),
         "plan_only": past["plan_only"] if past else accuracy(factored.cpu(), test),
         "after": accuracy(model, test),
@@ -141,6 +142,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=None)
     parser.add_argument("--features", type=float, default=0.0, help="their weight")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--blended", action="store_true", help="half mixed, no labels")
     parser.add_argument("--further", action="store_true", help="from the saved model on; seed 0")
     parser.add_argument("--report", action="store_true", help="train nothing, write the results")
     arguments = parser.parse_args()
@@ -149,7 +151,8 @@ def main() -> None:
     test = cifar.batches(raw["test_x"], raw["test_y"])
     if not arguments.report:
         device = torch.device(arguments.device)
-        train = Augmented.of(raw["train_x"], raw["train_y"], device)
+        kind = Blended if arguments.blended else Augmented
+        train = kind.of(raw["train_x"], raw["train_y"], device)
         for seed in arguments.seeds.split("/"):
             for times in arguments.times.split("/"):
                 recover(arguments, times, int(seed), {"train": train, "test": test})

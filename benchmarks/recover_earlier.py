@@ -28,9 +28,9 @@ def longest_run(network: str, times: str, seed: int) -> dict[str, Any]:
     return max(runs, key=lambda run: run["epochs"])
 
 
-def cycles_of(run: dict[str, Any] | None) -> list[int]:
-    """Epochs of each rise and fall of the rate so far."""
-    return [] if run is None else run.get("cycles", [run["epochs"]])
+def cycles_of(run: dict[str, Any] | None) -> list[str]:
+    """Epochs of each rise and fall of the rate so far, and on what."""
+    return [] if run is None else run.get("cycles", [str(run["epochs"])])
 
 
 def saved_model(network: str, times: str, original: nn.Module) -> nn.Module:

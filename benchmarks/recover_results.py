@@ -15,7 +15,7 @@ from torch import nn
 import cifar
 import tenfold
 import vgg
-from recover_earlier import RESULTS, results_file, written_runs
+from recover_earlier import RESULTS, cycles_of, results_file, written_runs
 from tenfold.rebuild import build_structure
 from tenfold.report import make_report
 from tenfold.saving import read_plan
@@ -97,11 +97,16 @@ def summarise(network: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         table[times] = {
             "goal": goal, "published": PUBLISHED[network].get(times),
             "after_epochs": {
-                epochs: judged([row["change"] for row in mine if row["epochs"] == epochs], goal)
-                for epochs in sorted({row["epochs"] for row in mine})
+                how: judged([row["change"] for row in mine if schedule(row) == how], goal)
+                for how in dict.fromkeys(schedule(row) for row in mine)
             },
         }  # fmt: skip
     return table
+
+
+def schedule(row: dict[str, Any]) -> str:
+    """Its cycles in words, such as ``18 + 30 blended``."""
+    return " + ".join(cycles_of(row))
 
 
 def judged(changes: Sequence[float], goal: float | None) -> dict[str, Any]:
@@ -114,7 +119,7 @@ def judged(changes: Sequence[float], goal: float | None) -> dict[str, Any]:
 
 def named(row: dict[str, Any]) -> tuple[Any, ...]:
     """What makes a run that run."""
-    return float(row["times"]), row["seed"], row["epochs"]
+    return float(row["times"]), row["seed"], row["epochs"], schedule(row)
 
 
 def write_results(network: str, test: list[Any]) -> None:

@@ -32,7 +32,9 @@ class Chosen:
     """A plan, and what was learned on the way that later stages go on from."""
 
     plan: Plan
-    sensed: Sensed  # of the widened model
+    model: nn.Module  # widened, as is the example
+    example: Any
+    sensed: Sensed
     survey: Survey
     limits: tuple[Limit, ...]
     find: Callable[[Sequence[Limit]], Plan]  # the same search within other limits
@@ -93,7 +95,8 @@ def choose(
         if ruler is not None:
             clock.lap("latency")
     chosen = replace(chosen, seconds={**clock.laps, **chosen.seconds})
-    return Chosen(chosen, sensed, found, limits, within, partial(predict, curves, damages))
+    others = partial(predict, curves, damages)
+    return Chosen(chosen, exact, shown, sensed, found, limits, within, others)
 
 
 def whole_clock(

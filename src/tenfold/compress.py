@@ -177,8 +177,7 @@ def compress(
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
-    exact, shown = widened(model), widened_inputs(example, model)
-    batches = None if data is None else batches_of(data, exact, shown, seed, progress)
+    batches = None if data is None else batches_of(data, model, example, seed, progress)
     check_depth(refine, budget)
     found = choose(
         model, example, budget, formats=formats, include=include, exclude=exclude,
@@ -187,9 +186,9 @@ def compress(
     )  # fmt: skip
     with frozen_rng(seed):
         if refine == "end-to-end":
-            chosen, built = refine_together(exact, shown, found, seed, progress)
+            chosen, built = refine_together(found, seed, progress)
         else:
-            chosen, built = found.plan, build(exact, found.plan, found.sensed, progress)
+            chosen, built = found.plan, build(found.model, found.plan, found.sensed, progress)
     untuned = built = narrowed(built, model, chosen)
     history: tuple[dict[str, Any], ...] = ()
     if batches is not None:
@@ -223,5 +222,6 @@ def batches_of(
     if isinstance(data, str):
         if data != "synthetic":
             raise bad_value("Data must be batches or 'synthetic'", repr(data), "use one of them")
-        data = once(lambda: synthetic_inputs(model, example, SYNTHETIC, seed, progress))
+        exact, shown = widened(model), widened_inputs(example, model)
+        data = once(lambda: synthetic_inputs(exact, shown, SYNTHETIC, seed, progress))
     return Blends(data) if isinstance(data, Tensor) else data

@@ -55,16 +55,15 @@ def check_depth(refine: str, budget: BudgetSpec) -> None:
         )  # fmt: skip
 
 
-def refine_together(
-    model: nn.Module, example: Any, found: Chosen, seed: int, progress: Progress
-) -> tuple[Plan, nn.Module]:
+def refine_together(found: Chosen, seed: int, progress: Progress) -> tuple[Plan, nn.Module]:
     """The plan as searched and the one that training ends at, both fitted on more inputs; of the
     two the searched one, unless the other is clearly closer to the original on inputs held apart,
     for on held-out images the searched one was never the worse. Nothing is trained after the last
     fit: on held-out images that helped at 5x and hurt at 3x."""
+    model = found.model
     if not found.sensed.typical:
         return found.plan, build(model, found.plan, found.sensed, progress)
-    batches = more_inputs(model, example, found.sensed, seed, progress)
+    batches = more_inputs(found, seed, progress)
     train, apart = batches[:-1] or batches, batches[-1]
     plenty = replace(found.sensed, batches=tuple(train))
     large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
@@ -82,14 +81,14 @@ def refine_together(
     return replace(plan, settings={**plan.settings, "refine": "end-to-end"}), built
 
 
-def more_inputs(
-    model: nn.Module, example: Any, sensed: Sensed, seed: int, progress: Progress
-) -> list[Any]:
+def more_inputs(found: Chosen, seed: int, progress: Progress) -> list[Any]:
     """The sensed batches, with more of their kind where they are synthetic."""
-    batches = list(sensed.batches)
-    if sensed.origin != "synthetic":
+    batches = list(found.sensed.batches)
+    if found.sensed.origin != "synthetic":
         return batches
-    more = once(lambda: synthetic_inputs(model, example, MORE, seed + 1, progress, steps=STEPS))
+    more = once(lambda: synthetic_inputs(
+        found.model, found.example, MORE, seed + 1, progress, steps=STEPS
+    ))  # fmt: skip
     return [*batches, *more.split(len(batches[0]))]
 
 

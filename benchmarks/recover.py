@@ -13,8 +13,8 @@ the same command is run again; ``--report`` writes down the runs as they are, th
 short as such. ``--further`` begins at the saved model of the first seed instead of at the plan, for
 as many more epochs: another cycle of rising and falling rate (SGDR, Loshchilov & Hutter 2017).
 
-Writes ``results/recover_<network>.json`` and each first seed's model to
-``results/<network>_<n>x/``.
+Writes ``results/recover_<network>.json``, the curves beside it as SVG, and each first seed's model
+to ``results/<network>_<n>x/``.
 """
 
 from __future__ import annotations

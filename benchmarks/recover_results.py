@@ -15,6 +15,7 @@ from torch import nn
 import cifar
 import tenfold
 import vgg
+from draw_recovery import draw_recovery
 from recover_earlier import RESULTS, cycles_of, results_file, written_runs
 from tenfold.rebuild import build_structure
 from tenfold.report import make_report
@@ -136,6 +137,7 @@ def write_results(network: str, test: list[Any]) -> None:
     }
     path.with_suffix(".part").write_text(json.dumps(found, indent=1) + "\n")
     path.with_suffix(".part").replace(path)
+    draw_recovery(path)
     for row in (*rows, *found["cut_short"]):
         print({k: v for k, v in row.items() if k != "history"})
     print(json.dumps(found["summary"], indent=1))

@@ -19,6 +19,7 @@ from tenfold.tune import TuneSettings
 from tenfold.tune.batches import read_batch
 from tenfold.tune.distill import Objective
 from tenfold.tune.precision import autocast
+from tenfold.tune.slow_kernels import sparing_slow_kernels
 from tenfold.values import Limit
 
 FACTOR_RATE, GATE_RATE = 5e-5, 0.05  # Adam moves each number by about its rate a step
@@ -50,7 +51,7 @@ def train(
     goals = [original.get_submodule(layer.site.name).weight.detach() for layer in layers]  # type: ignore[operator]
     prices = torch.zeros(len(setting.limits))
     trace = []
-    with gating(layers), torch.enable_grad():
+    with gating(layers), sparing_slow_kernels(student), torch.enable_grad():
         for step, raw in zip(range(setting.steps), again_and_again(inputs)):
             batch = read_batch(raw, goals[0].device)
             used = usage(layers, setting.limits, setting.rest)

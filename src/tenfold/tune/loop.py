@@ -13,6 +13,7 @@ from torch import nn
 
 from tenfold.chains import balance_all
 from tenfold.forward import frozen_rng
+from tenfold.kept_memory import keeping_memory
 from tenfold.processes import once
 from tenfold.progress import Progress, silent
 from tenfold.tune.batches import count_batches
@@ -24,6 +25,7 @@ from tenfold.tune.rates import groups
 from tenfold.tune.run import Run
 from tenfold.tune.score import Quality, Score, default_score
 from tenfold.tune.settings import TuneSettings
+from tenfold.tune.slow_kernels import sparing_slow_kernels
 from tenfold.tune.state import Moving
 from tenfold.widen import widened
 
@@ -89,7 +91,7 @@ def tune(
     )
     optimiser = torch.optim.AdamW(groups(student, settings.weight_decay))
     objective.forward, optimiser = where.prepare(student, optimiser)
-    with frozen_rng(settings.seed):
+    with frozen_rng(settings.seed), sparing_slow_kernels(student), keeping_memory():
         moving = Moving(
             student, optimiser, Ema(student, settings.ema), scaler(settings.precision, device),
             where, settings, -(-count_batches(data) // settings.accumulate), checkpoint,

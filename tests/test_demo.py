@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 import tenfold
+from tenfold.bench import compare
+from tenfold.cli import main
 from tenfold.demo import timing
 from tenfold.demo.data import Mixed, blend, read_split, train_batches
 from tenfold.demo.network import example, load_network
+from tenfold.demo.run import Outcome
 from tenfold.errors import TenfoldError
+from tests.networks import example as picture
+from tests.networks import tiny_resnet
 
 
 def test_the_embedded_images_are_complete():
@@ -65,3 +72,20 @@ def test_a_timing_that_cannot_be_had_is_told(monkeypatch):
     monkeypatch.setattr(timing, "save", lambda result, folder: folder)
     with pytest.raises(TenfoldError, match="abacus"):
         timing.time_apart(None)
+
+
+def test_every_promise_is_said_to_be_kept_or_missed(monkeypatch, capsys):
+    model = tiny_resnet()
+    result = tenfold.compress(model, picture(), "params=0.5", metric="frobenius")
+    cells = compare({"before": model, "after": result.model}, picture(), batches=(1, 32), runs=3)
+    scores = {"before": 93.0, "plan_only": 92.5, "after": 92.9}
+    outcome = Outcome(result, scores, cells, 10.0)
+    monkeypatch.setattr("tenfold.cli.demo.run_demo", lambda progress: outcome)
+    assert main(["demo", "--json"]) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out.splitlines()[-1])
+    assert found["accuracy"] == scores
+    assert found["latency_ms"]["32"]["after"] == cells[1].models["after"].timing.median
+    assert found["params"]["after"] < found["params"]["before"]
+    assert "kept   0.10 points lost" in told.err
+    assert f"missed {result.report.times_smaller('params'):.2f} times smaller" in told.err

@@ -80,7 +80,7 @@ def test_a_forward_of_the_users_own_is_left_alone():
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_freed_memory_is_kept_inside_and_given_back_after():
-    size = 48 << 20
+    size = 24 << 20
     before = resident()
     with keeping_memory():
         torch.ones(size // 4)

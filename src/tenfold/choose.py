@@ -95,8 +95,8 @@ def choose(
         if ruler is not None:
             clock.lap("latency")
     chosen = replace(chosen, seconds={**clock.laps, **chosen.seconds})
-    others = partial(predict, curves, damages)
-    return Chosen(chosen, exact, shown, sensed, found, limits, within, others)
+    again = partial(predict, curves, damages)
+    return Chosen(chosen, exact, shown, sensed, found, limits, within, again)
 
 
 def whole_clock(

@@ -8,7 +8,7 @@ import ctypes
 from collections.abc import Iterator
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's mallopt(3)
-KEEP = 1 << 30
+KEEP = 1 << 30  # bytes
 USUAL = {TRIM_THRESHOLD: 64 << 20, MMAP_THRESHOLD: 32 << 20}  # as far as glibc goes by itself
 
 
@@ -16,17 +16,15 @@ USUAL = {TRIM_THRESHOLD: 64 << 20, MMAP_THRESHOLD: 32 << 20}  # as far as glibc 
 def keeping_memory() -> Iterator[None]:
     """During the block this process keeps the memory it frees; where the C library is another
     than glibc, nothing changes."""
-    set_thresholds({TRIM_THRESHOLD: KEEP, MMAP_THRESHOLD: KEEP})
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(None)
+        for name, usual in USUAL.items():
+            library.mallopt(name, KEEP) or library.mallopt(name, usual)  # older ones refuse a GiB
     try:
         yield
     finally:
-        set_thresholds(USUAL)
         with contextlib.suppress(OSError, AttributeError, TypeError):
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-def set_thresholds(values: dict[int, int]) -> None:
-    """Bytes above which memory goes back, and above which a block is mapped on its own."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        for name, value in values.items():
-            ctypes.CDLL(None).mallopt(name, value)
+            library = ctypes.CDLL(None)
+            for name, usual in USUAL.items():
+                library.mallopt(name, usual)
+            library.malloc_trim(0)

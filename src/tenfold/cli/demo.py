@@ -64,7 +64,7 @@ def show_measured(out: Console, outcome: Outcome) -> None:
         )
     out.print(
         f"Timed in a process of its own in {cells[0].label} for both, {cells[0].threads} thread, "
-        f"median (10th to 90th percentile) of {RUNS} interleaved runs."
+        f"median (10th to 90th percentile) of at most {RUNS} interleaved runs."
     )
 
 

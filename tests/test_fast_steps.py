@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import platform
-import re
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from tenfold.bench.memory import resident
 from tenfold.kept_memory import keeping_memory
 from tenfold.tune.slow_kernels import is_slow, sparing_slow_kernels
 
@@ -81,13 +80,8 @@ def test_a_forward_of_the_users_own_is_left_alone():
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_freed_memory_is_kept_inside_and_given_back_after():
     size = 24 << 20
-    before = resident()
+    before = resident("VmRSS")
     with keeping_memory():
         torch.ones(size // 4)
-        assert resident() - before > 0.8 * size
-    assert resident() - before < 0.5 * size
-
-
-def resident():
-    """Bytes of this process in memory."""
-    return 1024 * int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+        assert resident("VmRSS") - before > 0.8 * size
+    assert resident("VmRSS") - before < 0.5 * size

@@ -16,15 +16,23 @@ USUAL = {TRIM_THRESHOLD: 64 << 20, MMAP_THRESHOLD: 32 << 20}  # as far as glibc 
 def keeping_memory() -> Iterator[None]:
     """During the block this process keeps the memory it frees; where the C library is another
     than glibc, nothing changes."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        library = ctypes.CDLL(None)
-        for name, usual in USUAL.items():
-            library.mallopt(name, KEEP) or library.mallopt(name, usual)  # older ones refuse a GiB
+    for name, usual in USUAL.items():
+        ask_glibc("mallopt", name, KEEP) or ask_glibc("mallopt", name, usual)  # old ones refuse
     try:
         yield
     finally:
-        with contextlib.suppress(OSError, AttributeError, TypeError):
-            library = ctypes.CDLL(None)
-            for name, usual in USUAL.items():
-                library.mallopt(name, usual)
-            library.malloc_trim(0)
+        for name, usual in USUAL.items():
+            ask_glibc("mallopt", name, usual)
+        give_back_memory()
+
+
+def give_back_memory() -> None:
+    """Return to the system what is free now."""
+    ask_glibc("malloc_trim", 0)
+
+
+def ask_glibc(function: str, *values: int) -> int:
+    """What a function of the C library answers; 0 where it has none of this name."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        return int(getattr(ctypes.CDLL(None), function)(*values))
+    return 0

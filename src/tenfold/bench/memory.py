@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tenfold.kept_memory import give_back_memory
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -17,19 +17,18 @@ def peak_growth(load: Callable[[], Callable[[], Any]]) -> int | None:
     """Bytes that resident memory rises by, at its highest, while ``load()`` and one run of what
     it returns take place; None where the system does not tell (anything but Linux)."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # pages kept by earlier models would hide this one's
+    give_back_memory()  # pages kept by earlier models would hide this one's
     try:
         RESET.write_text("5")  # the high-water mark starts anew
-        before = _resident("VmRSS")
+        before = resident("VmRSS")
         run = load()
         run()
-        return max(0, _resident("VmHWM") - before)
+        return max(0, resident("VmHWM") - before)
     except (OSError, ValueError):
         return None
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
     """One line of the process's status, in bytes."""
     found = re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())
     if not found:

@@ -1,6 +1,6 @@
 """Depthwise convolutions whose bfloat16 gradients a CPU computes one number at a time.
 
-oneDNN has fast ones for kernels of up to three at stride 1; elsewhere fp32 is up to 12 times faster
+oneDNN has fast ones for kernels of up to three at stride 1; elsewhere fp32 is up to 11 times faster
 (``python benchmarks/depthwise.py``), and more exact.
 """
 

@@ -14,7 +14,6 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from unittest import mock
 
 import torch
@@ -30,8 +29,8 @@ from recover import plan_for
 from tenfold.tune import TuneSettings, tune
 from tenfold.tune.loop import size
 from tenfold.tune.score import accuracy
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 TIMES = "5.2"
 STAGED = {"two stages": 2, "three stages": 3}
 BEST = "balanced"  # what the stages are trained as
@@ -121,7 +120,7 @@ def main() -> None:
             "losses": [round(h["loss"], 4) for h in tuned.history],
         }  # fmt: skip
         print(name, table[name], flush=True)
-        path.write_text(json.dumps(found, indent=1) + "\n")
+        write_json(path, found)
 
 
 if __name__ == "__main__":

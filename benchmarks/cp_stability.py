@@ -10,10 +10,8 @@ norm before clipping, and whether every weight stayed finite.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,8 +22,8 @@ from tenfold.demo.data import Shuffled, read_split
 from tenfold.demo.network import example, load_network
 from tenfold.errors import TrainingError
 from tenfold.tune import TuneSettings, tune
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 BATCH = 16
 WAYS = {
     "balanced, clipped (the default)": {},
@@ -78,7 +76,7 @@ def main() -> None:
             "gradients": norms,
         }  # fmt: skip
         print(name, {k: v for k, v in found["ways"][name].items() if k != "gradients"}, flush=True)
-    (RESULTS / "cp_stability.json").write_text(json.dumps(found, indent=1) + "\n")
+    write_json(RESULTS / "cp_stability.json", found)
 
 
 if __name__ == "__main__":

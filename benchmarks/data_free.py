@@ -19,7 +19,6 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,8 +36,8 @@ from tenfold.sense import Sensed, measure_damages, sense
 from tenfold.survey import survey
 from tenfold.tune.score import accuracy
 from tenfold.values import Plan, Survey
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 ROWS = ("frobenius", *METHODS, "end-to-end")
 TIMES = {"resnet20": (2, 3, 4, 5), "demo": (2, 3, 4, 5), "compact": (1.3, 1.5, 2, 3, 4, 6)}
 
@@ -167,10 +166,7 @@ def write(
         "seconds": seconds or kept.get("seconds", {}), "torch": torch.__version__,
         "machine": platform.machine(),
     }  # fmt: skip
-    RESULTS.mkdir(exist_ok=True)
-    part = out.with_suffix(".part")
-    part.write_text(json.dumps(result, indent=1) + "\n")
-    part.replace(out)
+    write_json(out, result)
 
 
 if __name__ == "__main__":

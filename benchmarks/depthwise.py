@@ -8,40 +8,38 @@ Writes ``results/depthwise.json``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tenfold.bench.interleave import interleave
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 TYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
-CASES = {  # channels, size, kernel, stride, dilation
-    "3x3": (64, 16, (3, 3), 1, 1),
-    "3x3, stride 2": (64, 16, (3, 3), 2, 1),
-    "3x1, stride 2x1": (64, 16, (3, 1), (2, 1), 1),
-    "5x5": (64, 16, (5, 5), 1, 1),
-    "5x5, stride 2": (64, 16, (5, 5), 2, 1),
-    "3x3, dilation 2": (64, 16, (3, 3), 1, 2),
+CASES = {  # kernel, stride, dilation
+    "3x3": ((3, 3), 1, 1),
+    "3x3, stride 2": ((3, 3), 2, 1),
+    "3x1, stride 2x1": ((3, 1), (2, 1), 1),
+    "5x5": ((5, 5), 1, 1),
+    "5x5, stride 2": ((5, 5), 2, 1),
+    "3x3, dilation 2": ((3, 3), 1, 2),
 }  # fmt: skip
-BATCH = 64
+BATCH, CHANNELS, SIZE = 64, 64, 16
 
 
 def work(case: tuple, dtype: torch.dtype) -> Callable[[], None]:
     """One forward and backward pass."""
-    channels, size, kernel, stride, dilation = case
-    inputs = torch.randn(BATCH, channels, size, size, dtype=dtype)
+    kernel, stride, dilation = case
+    inputs = torch.randn(BATCH, CHANNELS, SIZE, SIZE, dtype=dtype)
     inputs = inputs.contiguous(memory_format=torch.channels_last).requires_grad_()
-    weight = torch.randn(channels, 1, *kernel, dtype=dtype, requires_grad=True)
+    weight = torch.randn(CHANNELS, 1, *kernel, dtype=dtype, requires_grad=True)
     padding = tuple(k // 2 * dilation for k in kernel)
 
     def run() -> None:
         output: Tensor = F.conv2d(
-            inputs, weight, None, stride, padding, dilation, groups=channels
+            inputs, weight, None, stride, padding, dilation, groups=CHANNELS
         )  # fmt: skip
         output.backward(output.detach())
 
@@ -57,10 +55,8 @@ def main() -> None:
         times = interleave(calls, runs=20, warmup=3)
         found[name] = {kind: round(timing.busy, 2) for kind, timing in times.items()}
         print(name, found[name], f"fp32 is {found[name]['bf16'] / found[name]['fp32']:.1f}x faster")
-    out = RESULTS / "depthwise.json"
     told = {"milliseconds": found, "batch": BATCH, "torch": torch.__version__}
-    out.with_suffix(".part").write_text(json.dumps(told, indent=1) + "\n")
-    out.with_suffix(".part").replace(out)
+    write_json(RESULTS / "depthwise.json", told)
 
 
 if __name__ == "__main__":

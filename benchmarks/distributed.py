@@ -30,8 +30,8 @@ from tenfold.demo.data import Shuffled, read_split
 from tenfold.demo.network import example, load_network
 from tenfold.processes import once, world
 from tenfold.tune import TuneSettings, tune
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 IMAGES = 1600
 SETTINGS = TuneSettings(epochs=1, batchnorm="frozen", reestimate=0)
 STAGES = ("curves", "measure", "rebuild", "fine-tuning")
@@ -114,7 +114,7 @@ def main() -> None:
         "cores": os.cpu_count(), "load_before_each": loads, "torch": torch.__version__,
         "all_seconds": {str(c): [r["seconds"] for r in found] for c, found in runs.items()},
     }  # fmt: skip
-    (RESULTS / "distributed.json").write_text(json.dumps(told, indent=1) + "\n")
+    write_json(RESULTS / "distributed.json", told)
     print(json.dumps(told, indent=1))
 
 

@@ -25,8 +25,8 @@ from tenfold.demo.data import Mixed, held_batches, read_split
 from tenfold.demo.network import example, load_network
 from tenfold.demo.run import FORMATS, HELD_OUT, TUNING
 from tenfold.deploy.quantise import Quantised, quantised_to_json
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 WANTED = 20.0  # times smaller than the original's float file
 
 
@@ -102,20 +102,13 @@ def main() -> None:
     print(json.dumps(claim, indent=1))
     kept = claim["times_smaller"]["both"] >= WANTED
     print(f"{'kept' if kept else 'missed'}: {claim['times_smaller']['both']:.2f}x smaller files")
-    asked.out.parent.mkdir(exist_ok=True)
-    asked.out.write_text(
-        json.dumps(
-            {
-                "command": f"python benchmarks/int8.py{' DIR' if asked.folder else ''}",
-                "budget": None if asked.folder else asked.budget,
-                "epochs": None if asked.folder else asked.epochs, **claim,
-                "runs": {title: quantised_to_json(done) for title, done in found.items()},
-                "seconds": time.perf_counter() - began,
-            },
-            indent=1,
-        )
-        + "\n"
-    )  # fmt: skip
+    write_json(asked.out, {
+        "command": f"python benchmarks/int8.py{' DIR' if asked.folder else ''}",
+        "budget": None if asked.folder else asked.budget,
+        "epochs": None if asked.folder else asked.epochs, **claim,
+        "runs": {title: quantised_to_json(done) for title, done in found.items()},
+        "seconds": time.perf_counter() - began,
+    })  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ import tenfold
 from tenfold.bench import Cell, compare, time_layers
 from tenfold.engines import ENGINES
 from tenfold.latency.cache import processor
+from written import write_json
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
 WANTED = ("eager", "eager-nchw", "onnxruntime", "executorch", "openvino")
@@ -204,7 +205,6 @@ def show(name: str, found: Mapping[str, Any]) -> None:
 
 def write(cases: Mapping[str, Any], engines: tuple[str, ...]) -> None:
     """All cases so far, and what they were measured on."""
-    RESULTS.parent.mkdir(exist_ok=True)
     body = {
         "conditions": {
             "processor": processor(), "python": platform.python_version(),
@@ -213,9 +213,7 @@ def write(cases: Mapping[str, Any], engines: tuple[str, ...]) -> None:
         },
         "cases": cases,
     }  # fmt: skip
-    part = RESULTS.with_suffix(".part")
-    part.write_text(json.dumps(body, indent=1) + "\n")
-    part.replace(RESULTS)
+    write_json(RESULTS, body)
 
 
 if __name__ == "__main__":

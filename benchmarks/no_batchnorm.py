@@ -11,9 +11,7 @@ test`` only. Writes ``results/no_batchnorm_<split>.json``.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +30,8 @@ from tenfold.sense.synthesise import smooth_noise
 from tenfold.survey import survey
 from tenfold.tune.score import accuracy
 from tenfold.values import Survey
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 TIMES = (2, 4)
 FORMATS = ("svd", "cp")  # the strongest for matrices and for kernels
 IMAGES = 64
@@ -75,7 +73,7 @@ def main() -> None:
     command = f"python benchmarks/no_batchnorm.py --split {args.split}"
     result = {"command": command, "base": base, "times": TIMES, "lost": lost,
               "params": found.totals["params"], "torch": torch.__version__}  # fmt: skip
-    (RESULTS / f"no_batchnorm_{args.split}.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_json(RESULTS / f"no_batchnorm_{args.split}.json", result)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ Writes ``results/rank_steps_<engine>.json``.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,8 +18,8 @@ from torch import nn
 from tenfold.bench import compare
 from tenfold.costs import COSTS
 from tenfold.latency.cache import processor
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 SIZES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels and pixels
 
 
@@ -80,9 +78,7 @@ def main() -> None:
         "processor": processor(), "threads": 1, "batch": 1, "rows": rows,
     }  # fmt: skip
     out = RESULTS / f"rank_steps_{asked.engine}.json"
-    part = out.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=1) + "\n")
-    part.replace(out)
+    write_json(out, found)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from tenfold.saving import read_plan, write_plan
 from tenfold.tune import TuneSettings, tune
 from tenfold.tune.checkpoint import BEST, FILE
 from tenfold.tune.score import accuracy
+from written import write_json
 
 CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the images as before
 
@@ -91,7 +92,7 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
     }  # fmt: skip
     row["change"] = round(row["after"] - row["before"], 2)
     row |= keep(original, model, plan, network, times, seed, history)
-    (target / "row.json").write_text(json.dumps(row, indent=1) + "\n")
+    write_json(target / "row.json", row)
     (target / FILE).unlink()
     (target / BEST).unlink()
 

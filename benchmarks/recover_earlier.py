@@ -9,13 +9,14 @@ from typing import Any
 from torch import nn
 
 import tenfold
+from written import RESULTS
 
-RESULTS = Path(__file__).parent / "results"
+WORK = RESULTS / "recover.work"
 
 
 def work_folder(network: str, times: str) -> Path:
     """Where the plan and the checkpoints of a budget are kept."""
-    return RESULTS / "recover.work" / f"{network}-{times}x"
+    return WORK / f"{network}-{times}x"
 
 
 def longest_run(network: str, times: str, seed: int) -> dict[str, Any]:

@@ -16,12 +16,13 @@ import cifar
 import tenfold
 import vgg
 from draw_recovery import draw_recovery
-from recover_earlier import RESULTS, cycles_of, results_file, written_runs
+from recover_earlier import WORK, cycles_of, results_file, written_runs
 from tenfold.rebuild import build_structure
 from tenfold.report import make_report
 from tenfold.saving import read_plan
 from tenfold.tune.checkpoint import FILE, pick, read_state
 from tenfold.tune.score import accuracy
+from written import RESULTS, write_json
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet20": cifar.resnet20, "vgg16": vgg.load_vgg16,
@@ -50,7 +51,7 @@ def keep(
     finished = folder.exists() and not (folder / "cut_short.txt").exists()
     if seed == 0 and not (note and finished):
         extra = {} if note is None else {"cut_short.txt": note + "\n"}
-        new = RESULTS / "recover.work" / "new" / folder.name
+        new = WORK / "new" / folder.name
         shutil.rmtree(new, ignore_errors=True)
         tenfold.save(tenfold.Result(model, plan, report, model), new, extra=extra)
         shutil.rmtree(folder, ignore_errors=True)
@@ -67,7 +68,7 @@ def scored_by_loss(history: Sequence[Any]) -> list[dict[str, Any]]:
 def cut_short(network: str, test: list[Any]) -> list[dict[str, Any]]:
     """The runs that have a checkpoint but no end, judged as they are."""
     rows = []
-    for path in sorted((RESULTS / "recover.work").glob(f"{network}-*/*/{FILE}")):
+    for path in sorted(WORK.glob(f"{network}-*/*/{FILE}")):
         found = read_state(path)
         assert found is not None
         reached, folder = found[1]["reached"], path.parent.parent
@@ -126,7 +127,7 @@ def named(row: dict[str, Any]) -> tuple[Any, ...]:
 def write_results(network: str, test: list[Any]) -> None:
     """The runs finished here, those that an earlier file tells of, and those cut short."""
     path, earlier = results_file(network), written_runs(network)
-    done = (RESULTS / "recover.work").glob(f"{network}-*/*/row.json")
+    done = WORK.glob(f"{network}-*/*/row.json")
     here = [json.loads(row.read_text()) for row in done]
     rows = sorted({named(row): row for row in (*earlier, *here)}.values(), key=named)
     found = {
@@ -135,8 +136,7 @@ def write_results(network: str, test: list[Any]) -> None:
         "cut_short": cut_short(network, test),
         "torch": torch.__version__,
     }
-    path.with_suffix(".part").write_text(json.dumps(found, indent=1) + "\n")
-    path.with_suffix(".part").replace(path)
+    write_json(path, found)
     draw_recovery(path)
     for row in (*rows, *found["cut_short"]):
         print({k: v for k, v in row.items() if k != "history"})

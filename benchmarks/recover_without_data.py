@@ -14,7 +14,6 @@ import argparse
 import json
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,8 +22,8 @@ import cifar
 import tenfold
 from tenfold.tune import GENTLE
 from tenfold.tune.score import accuracy
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 GOALS = {"3": 1.0, "5": 4.0}  # points lost at most
 
 
@@ -64,7 +63,7 @@ def main() -> None:
         print(times, row, flush=True)
         if arguments.split == "test":
             found[f"{times}x"] = row
-            out.write_text(json.dumps(found, indent=1) + "\n")
+            write_json(out, found)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -26,8 +25,8 @@ from tenfold.curves import plain_damage, trace_curves
 from tenfold.search import search
 from tenfold.sense import measure_damages, sense
 from tenfold.survey import survey
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 A = TypeVar("A")
 
 
@@ -91,9 +90,8 @@ def main() -> None:
         "torch": torch.__version__,
     }  # fmt: skip
     print(json.dumps(result))
-    RESULTS.mkdir(exist_ok=True)
     out = RESULTS / f"search_time_{args.network}_{args.metric}.json"
-    out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(out, result)
 
 
 def peak() -> float:

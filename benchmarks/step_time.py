@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -23,8 +22,8 @@ import cifar
 import tenfold
 from augmented import BATCH
 from tenfold.tune import TuneSettings, tune
+from written import RESULTS, write_json
 
-RESULTS = Path(__file__).parent / "results"
 TURNS, STEPS = 4, 15
 LEFT_OUT = {  # names in the training loop
     "neither": ("sparing_slow_kernels", "keeping_memory"),
@@ -66,9 +65,7 @@ def main() -> None:
     told = {"seconds": least, "ratio": round(least["neither"] / least["both"], 3),
             "torch": torch.__version__}  # fmt: skip
     print(json.dumps(told, indent=1))
-    out = RESULTS / "step_time.json"
-    out.with_suffix(".part").write_text(json.dumps(told, indent=1) + "\n")
-    out.with_suffix(".part").replace(out)
+    write_json(RESULTS / "step_time.json", told)
 
 
 if __name__ == "__main__":

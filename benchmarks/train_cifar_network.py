@@ -28,8 +28,7 @@ import vgg
 from augmented import Augmented
 from tenfold.tune.score import accuracy
 from training_state import keep, resume
-
-RESULTS = Path(__file__).parent / "results"
+from written import RESULTS, write_json
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def main() -> None:
     if recipe.held_out:
         judge = cifar.batches(raw["train_x"][held], raw["train_y"][held])
         result["held_accuracy"] = accuracy(model, judge)
-    (RESULTS / f"train_{args.network}_network.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_json(RESULTS / f"train_{args.network}_network.json", result)
     print(json.dumps(result))
 
 

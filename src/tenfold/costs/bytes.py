@@ -17,9 +17,11 @@ class Bytes(Cost):
     unit = "bytes"
 
     def of(self, op: Op) -> Real:
+        """Weights and bias, in bytes of their type."""
         return (op.weights + bias_count(op)) * element_size(op.dtype)
 
     def measure(self, model: nn.Module, example: Any) -> float:
+        """Distinct tensors of the state, in bytes."""
         distinct = {t.data_ptr(): t for t in model.state_dict().values() if t.numel()}
         return float(sum(t.numel() * t.element_size() for t in distinct.values()))
 

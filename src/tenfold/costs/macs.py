@@ -19,9 +19,11 @@ class Macs(Cost):
     unit = "multiply-accumulates"
 
     def of(self, op: Op) -> Real:
+        """Weights times the positions at which they are applied."""
         return op.weights * op.positions
 
     def measure(self, model: nn.Module, example: Any) -> float:
+        """Half of what torch's counter of floating-point operations sees in a forward pass."""
         with FlopCounterMode(display=False) as counter:
             run(model, example)
         return counter.get_total_flops() / 2  # torch counts a multiply and an add as two

@@ -17,9 +17,11 @@ class Params(Cost):
     unit = "parameters"
 
     def of(self, op: Op) -> Real:
+        """Weights and bias."""
         return op.weights + bias_count(op)
 
     def measure(self, model: nn.Module, example: Any) -> float:
+        """Parameters of the module, shared ones once."""
         return float(sum(p.numel() for p in model.parameters()))
 
 

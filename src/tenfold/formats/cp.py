@@ -63,6 +63,7 @@ class Cp(Format):
     error_is = "estimate"
 
     def refuses(self, site: Site) -> str | None:
+        """Without a window there is no third mode."""
         if site.window == 1:
             return "CP needs a spatial kernel; without one it is an SVD with a layer more"
         return None
@@ -78,6 +79,7 @@ class Cp(Format):
         return (site.window,)
 
     def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """``in -> r``, a depthwise ``k x k`` on r channels, ``r -> out`` (Astrid and Lee 2017)."""
         (r,) = ranks
         return (
             Link(site.in_channels, r),
@@ -86,6 +88,7 @@ class Cp(Format):
         )
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
+        """Whitens; the fits are done when a curve or a sketch first asks for them."""
         white = metric.whiten(weight).flatten(2).transpose(1, 2).contiguous()
         (limit,) = self.rank_limits(site)
         return State(white, self.modes(site), site.kernel, limit, metric)
@@ -110,6 +113,8 @@ class Cp(Format):
         return self._kernels(state, fit)
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """Three kernels, ``(r, in, 1, 1)``, ``(r, 1, *kernel)``, ``(out, r, 1, 1)``, by alternating
+        least squares from an SVD (Kolda and Bader 2009, figure 3.3)."""
         start = _als.start_from_svd(state.white, ranks[0], state.window)
         return self._kernels(state, _als.fit(state.white, start, FINAL_SWEEPS))
 
@@ -136,14 +141,18 @@ class CpSeparable(Cp):
     name = "cp-separable"
 
     def refuses(self, site: Site) -> str | None:
+        """A window that is one long along an axis has nothing to separate."""
         if len(site.kernel) != 2 or min(site.kernel) == 1:
             return "separable CP needs a two-dimensional kernel larger than 1 along both axes"
         return None
 
     def modes(self, site: Site) -> tuple[int, ...]:
+        """Height and width."""
         return site.kernel
 
     def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """``in -> r``, depthwise ``k x 1`` and ``1 x k`` on r channels, ``r -> out`` (Lebedev
+        et al. 2015)."""
         (r,) = ranks
         return (
             Link(site.in_channels, r),
@@ -153,6 +162,7 @@ class CpSeparable(Cp):
         )
 
     def depthwise(self, index: int, factor: Tensor, kernel: tuple[int, ...]) -> Tensor:
+        """A factor ``(k, r)`` of one axis as a kernel ``(r, 1, k, 1)`` or ``(r, 1, 1, k)``."""
         shape = [1, 1]
         shape[index] = kernel[index]
         return factor.T.reshape(factor.shape[1], 1, *shape)

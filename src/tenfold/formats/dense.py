@@ -19,18 +19,23 @@ class Dense(Format):
     error_is = "exact"
 
     def rank_limits(self, site: Site) -> tuple[int, ...]:
+        """No ranks."""
         return ()
 
     def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """The layer itself."""
         return (Link(site.in_channels, site.out_channels, site.axes),)
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> Tensor:
+        """The weight as it is: nothing is decomposed."""
         return weight
 
     def errors(self, state: Tensor, ranks: Tensor) -> Tensor:
+        """Zeros."""
         return torch.zeros(len(ranks), dtype=torch.float64)
 
     def factors(self, state: Tensor, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """The weight ``(out, in, *kernel)``."""
         return (state.float(),)
 
 

@@ -33,6 +33,7 @@ class _Svd(Format):
     error_is = "exact"
 
     def errors(self, state: State, ranks: Tensor) -> Tensor:
+        """Energy beyond the rank, exact (Eckart and Young 1936)."""
         return state.spectrum.tail()[ranks[:, 0]]
 
 
@@ -42,13 +43,17 @@ class SvdOut(_Svd):
     name = "svd"
 
     def rank_limits(self, site: Site) -> tuple[int, ...]:
+        """The rank of ``(out, in * window)``."""
         return (min(site.out_channels, site.in_channels * site.window),)
 
     def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """``k x k`` to r channels, then 1x1."""
         (r,) = ranks
         return (Link(site.in_channels, r, site.axes), Link(r, site.out_channels))
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
+        """The SVD of the unfolding, whitened by the second moments of whole patches where the
+        metric has them (Zhang et al. 2016, section 3), else by those of the channels."""
         if metric.patches is None:
             matrix = metric.whiten(weight).flatten(1)
         else:
@@ -57,6 +62,7 @@ class SvdOut(_Svd):
         return State(spectrum(matrix), weight.shape, metric)
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """``(r, in, *kernel)`` and ``(out, r, 1, 1)``."""
         left, right = state.spectrum.split(ranks[0])
         if state.metric.patches is not None:
             first = (right @ state.metric.patches.inverse).unflatten(1, state.shape[1:])
@@ -72,22 +78,27 @@ class SvdIn(_Svd):
     name = "svd-in"
 
     def refuses(self, site: Site) -> str | None:
+        """One folding of a matrix is enough."""
         if site.window == 1:
             return "a layer without a spatial kernel has one folding only, which 'svd' serves"
         return None
 
     def rank_limits(self, site: Site) -> tuple[int, ...]:
+        """The rank of ``(out * window, in)``."""
         return (min(site.out_channels * site.window, site.in_channels),)
 
     def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """1x1 to r channels, then ``k x k``."""
         (r,) = ranks
         return (Link(site.in_channels, r), Link(r, site.out_channels, site.axes))
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
+        """The SVD of the whitened unfolding ``(out * window, in)``."""
         folded = metric.whiten(weight).movedim(1, -1)
         return State(spectrum(folded.flatten(0, -2)), folded.shape, metric)
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """``(r, in, 1, 1)`` and ``(out, r, *kernel)``."""
         left, right = state.spectrum.split(ranks[0])
         first = state.metric.lift_input(right)
         last = left.unflatten(0, state.shape[:-1]).movedim(-1, 1)

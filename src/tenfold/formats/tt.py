@@ -34,11 +34,13 @@ class TensorTrain(Format):
     error_is = "bound"
 
     def refuses(self, site: Site) -> str | None:
+        """Both axes of the window must have something to split."""
         if len(site.kernel) != 2 or min(site.kernel) == 1:
             return "a tensor train needs a two-dimensional kernel larger than 1 along both axes"
         return None
 
     def rank_limits(self, site: Site) -> tuple[int, ...]:
+        """The ranks of the three unfoldings."""
         height, width = site.kernel
         first, last = site.in_channels, site.out_channels
         return (
@@ -48,6 +50,7 @@ class TensorTrain(Format):
         )
 
     def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """``in -> r1``, ``k x 1`` to r2, ``1 x k`` to r3, ``r3 -> out``."""
         r1, r2, r3 = ranks
         return (
             Link(site.in_channels, r1),
@@ -57,6 +60,7 @@ class TensorTrain(Format):
         )
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
+        """The spectra of the three unfoldings of the whitened weight."""
         white = metric.whiten(weight).permute(1, 2, 3, 0)
         first, second, third = (
             spectrum(white.flatten(k).flatten(0, k - 1)).tail() for k in (1, 2, 3)
@@ -64,10 +68,13 @@ class TensorTrain(Format):
         return State(white, (first, second, third), metric)
 
     def errors(self, state: State, ranks: Tensor) -> Tensor:
+        """The sum of what each unfolding loses (Oseledets 2011, theorem 2.2), at most 1."""
         total = sum(tail[ranks[:, k]] for k, tail in enumerate(state.tails))
         return torch.as_tensor(total).clamp(0, 1)
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """``(r1, in, 1, 1)``, ``(r2, r1, k, 1)``, ``(r3, r2, 1, k)``, ``(out, r3, 1, 1)``, by
+        TT-SVD (Oseledets 2011, algorithm 1)."""
         _, height, width, m = state.white.shape
         r1, r2, r3 = ranks
         first, rest = _split(state.white.flatten(1), r1)

@@ -35,14 +35,17 @@ class Tucker(Format):
     error_is = "bound"
 
     def refuses(self, site: Site) -> str | None:
+        """Without a window the core is a matrix, and one factor too many."""
         if site.window == 1:
             return "Tucker-2 needs a spatial kernel; without one it is an SVD with a layer more"
         return None
 
     def rank_limits(self, site: Site) -> tuple[int, ...]:
+        """The ranks of the two channel unfoldings."""
         return (site.in_channels, site.out_channels)
 
     def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """``in -> r1``, ``k x k`` from r1 to r2, ``r2 -> out``."""
         r1, r2 = ranks
         return (
             Link(site.in_channels, r1),
@@ -51,6 +54,8 @@ class Tucker(Format):
         )
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
+        """HOSVD of the channel modes (De Lathauwer et al. 2000) and the energy of every corner of
+        the core, from which the error of any two ranks is read."""
         white = metric.whiten(weight).flatten(2) if weight.ndim > 2 else metric.whiten(weight)
         outputs, inputs = _basis(white, 0), _basis(white, 1)
         core = torch.einsum("oiw,or,is->srw", white, outputs, inputs)
@@ -59,9 +64,11 @@ class Tucker(Format):
         return State(white, inputs, outputs, kept, weight.shape, metric)
 
     def errors(self, state: State, ranks: Tensor) -> Tensor:
+        """What HOSVD loses at these ranks; HOOI loses no more."""
         return (1 - state.kept[ranks[:, 0], ranks[:, 1]]).clamp_min(0)
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """``(r1, in, 1, 1)``, the core ``(r2, r1, *kernel)``, ``(out, r2, 1, 1)``, after HOOI."""
         inputs, outputs = _hooi(state, *ranks)
         core = torch.einsum("oiw,or,is->rsw", state.white, outputs, inputs)
         ones = [1] * (len(state.shape) - 2)

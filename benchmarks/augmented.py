@@ -61,3 +61,15 @@ class Blended(Augmented):
     def __iter__(self) -> Iterator[Tensor]:  # type: ignore[override]
         for images, _ in super().__iter__():
             yield blend(images)
+
+
+@dataclass(frozen=True)
+class HalfLabelled(Augmented):
+    """The same mixtures, and labels for the images that were left as they are; -100, which does not
+    count, for the others."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels in super().__iter__():
+            found = blend(images)
+            mixed = (found != images).flatten(1).any(1)
+            yield found, labels.masked_fill(mixed, -100)

@@ -51,6 +51,8 @@ def variants(images: Tensor) -> dict[str, tuple[Callable[[nn.Module], nn.Module]
         "rate a factor": (unbalanced, True, {"balance": False}),
         "balanced, rate a factor": (same, True, {}),
         "balanced, norms between": (norms, False, {}),
+        "half the rate": (same, False, {"rate": 0.5}),
+        "a quarter of the rate": (same, False, {"rate": 0.25}),
         "twice the rate": (same, False, {"rate": 2.0}),
         "four times the rate": (same, False, {"rate": 4.0}),
         "no features": (same, False, {"features": 0.0}),

@@ -12,6 +12,8 @@ chosen on held-out training images; the run trains on all 50,000 and keeps its l
 the same command is run again; ``--report`` writes down the runs as they are, those that are cut
 short as such. ``--further`` begins at the saved model of the first seed instead of at the plan, for
 as many more epochs: another cycle of rising and falling rate (SGDR, Loshchilov & Hutter 2017).
+``--images blended`` mixes half of each batch with other images and leaves the teaching to the
+original; with ``half-labelled`` the labels of the other half count too.
 
 Writes ``results/recover_<network>.json``, the curves beside it as SVG, and each first seed's model
 to ``results/<network>_<n>x/``.
@@ -31,8 +33,17 @@ from torch import nn
 
 import cifar
 import tenfold
-from augmented import Augmented, Blended
-from recover_earlier import cycles_of, longest_run, saved_model, work_folder
+from augmented import Augmented, Blended, HalfLabelled
+from recover_earlier import (
+    BEGUN,
+    PLAN,
+    cycles_of,
+    longest_run,
+    name_of,
+    saved_model,
+    saved_plan,
+    work_folder,
+)
 from recover_results import NETWORKS, keep, scored_by_loss, write_results
 from tenfold.saving import read_plan, write_plan
 from tenfold.tune import TuneSettings, tune
@@ -40,6 +51,7 @@ from tenfold.tune.checkpoint import BEST, FILE
 from tenfold.tune.score import accuracy
 from written import write_json
 
+IMAGES = {"plain": Augmented, "blended": Blended, "half-labelled": HalfLabelled}
 CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the images as before
 
 
@@ -53,7 +65,7 @@ def settings_for(arguments: argparse.Namespace, seed: int) -> TuneSettings:
 
 def plan_for(network: str, times: str, model: nn.Module) -> tenfold.Plan:
     """The data-free plan at 1/times of the parameters, made once."""
-    path = work_folder(network, times) / "plan.json"
+    path = work_folder(network, times) / PLAN
     if not path.exists():
         write_plan(tenfold.plan(model, cifar.example(), {"params": 1 / float(times)}), path)
     return read_plan(path)
@@ -63,38 +75,49 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
     """One run, and its line in a file of its own."""
     network = arguments.network
     past = longest_run(network, times, seed) if arguments.further else None
-    cycles = [*cycles_of(past), f"{arguments.epochs}{' blended' if arguments.blended else ''}"]
-    epochs = arguments.epochs + (past["epochs"] if past else 0)
-    target = work_folder(network, times) / f"seed{seed}-epochs{epochs}"
+    run = begun(arguments, times, seed, past)
+    target = work_folder(network, times) / name_of(run)
     if (target / "row.json").exists():
         return
     device = torch.device(arguments.device)
     original = NETWORKS[network]()
-    plan = plan_for(network, times, original)
+    plan = saved_plan(network, times) if past else plan_for(network, times, original)
     factored = saved_model(network, times, original) if past else tenfold.apply(plan, original)
     test = data["test"]
-    settings = settings_for(arguments, seed + CYCLE * (len(cycles) - 1))
-    clock = Stopwatch(target / "seconds.json")
+    write_json(target / BEGUN, run)
+    write_plan(plan, target / PLAN)
+    settings = settings_for(arguments, seed + CYCLE * (len(run["cycles"]) - 1))
+    clock = Stopwatch(target / "seconds.json", past["seconds"] if past else 0.0)
     tuned = tune(
         factored.to(device), original.to(device), data["train"], settings=settings,
         score=latest(), checkpoint=target, progress=clock,
     )  # fmt: skip
     original, model = original.cpu(), tuned.model.cpu()
-    history = [*(past["history"] if past else ()), *scored_by_loss(tuned.history)]
+    history = [*run["history"], *scored_by_loss(tuned.history)]
     row = {
-        "times": times, "seed": seed, "epochs": epochs, "cycles": cycles,
-        "device": told(device), "before": accuracy(original, test),
+        **run, "device": told(device), "before": accuracy(original, test),
         "plan_only": past["plan_only"] if past else accuracy(factored.cpu(), test),
         "after": accuracy(model, test),
-        "seconds": round(clock.seconds + (past["seconds"] if past else 0.0), 1),
-        "threads": torch.get_num_threads(), "rate": settings.rate,
-        "features": settings.features, "history": history,
+        "seconds": round(clock.seconds, 1), "threads": torch.get_num_threads(),
+        "rate": settings.rate, "features": settings.features, "history": history,
     }  # fmt: skip
     row["change"] = round(row["after"] - row["before"], 2)
     row |= keep(original, model, plan, network, times, seed, history)
     write_json(target / "row.json", row)
     (target / FILE).unlink()
     (target / BEST).unlink()
+
+
+def begun(
+    arguments: argparse.Namespace, times: str, seed: int, past: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What a run is, and what it goes on from."""
+    cycle = f"{arguments.epochs} {arguments.images}".removesuffix(" plain")
+    return {
+        "times": times, "seed": seed,
+        "epochs": arguments.epochs + (past["epochs"] if past else 0),
+        "cycles": [*cycles_of(past), cycle], "history": past["history"] if past else [],
+    }  # fmt: skip
 
 
 def latest() -> Any:
@@ -106,9 +129,9 @@ def latest() -> Any:
 class Stopwatch:
     """Prints the time left, and adds up seconds over interruptions."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, before: float) -> None:
         self.path, self.began = path, time.monotonic()
-        self.before = json.loads(path.read_text()) if path.exists() else 0.0
+        self.before = json.loads(path.read_text()) if path.exists() else before
         self.first: int | None = None
 
     @property
@@ -143,7 +166,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=None)
     parser.add_argument("--features", type=float, default=0.0, help="their weight")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--blended", action="store_true", help="half mixed, no labels")
+    parser.add_argument("--images", choices=tuple(IMAGES), default="plain", help="half mixed?")
     parser.add_argument("--further", action="store_true", help="from the saved model on; seed 0")
     parser.add_argument("--report", action="store_true", help="train nothing, write the results")
     arguments = parser.parse_args()
@@ -152,8 +175,7 @@ def main() -> None:
     test = cifar.batches(raw["test_x"], raw["test_y"])
     if not arguments.report:
         device = torch.device(arguments.device)
-        kind = Blended if arguments.blended else Augmented
-        train = kind.of(raw["train_x"], raw["train_y"], device)
+        train = IMAGES[arguments.images].of(raw["train_x"], raw["train_y"], device)
         for seed in arguments.seeds.split("/"):
             for times in arguments.times.split("/"):
                 recover(arguments, times, int(seed), {"train": train, "test": test})

@@ -9,9 +9,12 @@ from typing import Any
 from torch import nn
 
 import tenfold
+from tenfold.saving import read_plan
 from written import RESULTS
 
 WORK = RESULTS / "recover.work"
+BEGUN = "begun.json"  # in a run's folder: what the run is, and what it goes on from
+PLAN = "plan.json"  # of a budget, of a run, of a saved model
 
 
 def work_folder(network: str, times: str) -> Path:
@@ -19,14 +22,25 @@ def work_folder(network: str, times: str) -> Path:
     return WORK / f"{network}-{times}x"
 
 
+def name_of(run: dict[str, Any]) -> str:
+    """A run's folder within its budget's."""
+    return f"seed{run['seed']}-{'-'.join(run['cycles'])}".replace(" ", "-")
+
+
 def longest_run(network: str, times: str, seed: int) -> dict[str, Any]:
     """The run that the saved model comes from: the longest of the first seed."""
     if seed != 0:
         raise SystemExit(f"Only the first seed's model is saved, but found seed {seed}; use 0.")
-    runs = [x for x in written_runs(network) if (float(x["times"]), x["seed"]) == (float(times), 0)]
+    runs = first_seed_runs(network, times)
     if not runs:
         raise SystemExit(f"--further needs a finished run at {times}x; leave it out for a first.")
     return max(runs, key=lambda run: run["epochs"])
+
+
+def first_seed_runs(network: str, times: str) -> list[dict[str, Any]]:
+    """Those whose models may be saved."""
+    runs = written_runs(network)
+    return [run for run in runs if (float(run["times"]), run["seed"]) == (float(times), 0)]
 
 
 def cycles_of(run: dict[str, Any] | None) -> list[str]:
@@ -37,6 +51,11 @@ def cycles_of(run: dict[str, Any] | None) -> list[str]:
 def saved_model(network: str, times: str, original: nn.Module) -> nn.Module:
     """What the first seed's run left in the repository."""
     return tenfold.load(RESULTS / f"{network}_{times}x", original)
+
+
+def saved_plan(network: str, times: str) -> tenfold.Plan:
+    """The plan that this model was built by."""
+    return read_plan(RESULTS / f"{network}_{times}x" / PLAN)
 
 
 def written_runs(network: str) -> list[dict[str, Any]]:

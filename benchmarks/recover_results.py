@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import statistics
 from collections.abc import Callable, Sequence
@@ -16,7 +15,15 @@ import cifar
 import tenfold
 import vgg
 from draw_recovery import draw_recovery
-from recover_earlier import WORK, cycles_of, results_file, written_runs
+from recover_earlier import (
+    BEGUN,
+    PLAN,
+    WORK,
+    cycles_of,
+    first_seed_runs,
+    results_file,
+    written_runs,
+)
 from tenfold.rebuild import build_structure
 from tenfold.report import make_report
 from tenfold.saving import read_plan
@@ -45,11 +52,12 @@ def keep(
     original: nn.Module, model: nn.Module, plan: tenfold.Plan, network: str, times: str, seed: int,
     history: Sequence[Any], note: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Save the first seed's model, in place of an earlier one; returns what was counted."""
+    """Save the first seed's model, in place of one of fewer epochs; returns what was counted."""
     report = make_report(original, model, cifar.example(), plan, tuple(history))
     folder = RESULTS / f"{network}_{times}x"
     finished = folder.exists() and not (folder / "cut_short.txt").exists()
-    if seed == 0 and not (note and finished):
+    longest = max((run["epochs"] for run in first_seed_runs(network, times)), default=0)
+    if seed == 0 and len(history) >= longest and not (note and finished):
         extra = {} if note is None else {"cut_short.txt": note + "\n"}
         new = WORK / "new" / folder.name
         shutil.rmtree(new, ignore_errors=True)
@@ -71,19 +79,17 @@ def cut_short(network: str, test: list[Any]) -> list[dict[str, Any]]:
     for path in sorted(WORK.glob(f"{network}-*/*/{FILE}")):
         found = read_state(path)
         assert found is not None
-        reached, folder = found[1]["reached"], path.parent.parent
-        times = folder.name.removeprefix(f"{network}-").rstrip("x")
-        model, plan = NETWORKS[network](), read_plan(folder / "plan.json")
+        reached, run = found[1]["reached"], json.loads((path.parent / BEGUN).read_text())
+        model, plan = NETWORKS[network](), read_plan(path.parent / PLAN)
         small = build_structure(model, plan)
         small.load_state_dict(pick(found[0], "student."))
         after, before = accuracy(small, test), accuracy(model, test)
         note = f"after {reached['epoch']} of its last {found[1]['epochs']} epochs"
-        seed, epochs = (int(part) for part in re.findall(r"\d+", path.parent.name))
-        history = scored_by_loss(reached["history"])
-        counted = keep(model, small.eval(), plan, network, times, seed, history, note)
+        history = [*run["history"], *scored_by_loss(reached["history"])]
+        counted = keep(model, small.eval(), plan, network, run["times"], run["seed"], history, note)
         rows.append({
-            "times": times, "seed": seed, "epochs": epochs, "cut_short": note,
-            **counted, "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"],
+            **run, "cut_short": note, **counted,
+            "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"],
             "before": before, "after": after, "change": round(after - before, 2),
             "history": history,
         })  # fmt: skip

@@ -11,7 +11,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def write_json(path: Path, told: Any) -> None:
     """The value as JSON, in place of what was there."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(told, indent=1) + "\n")
     part.replace(path)

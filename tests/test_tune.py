@@ -13,7 +13,7 @@ import tenfold
 from tenfold.errors import InputError
 from tenfold.tune import TuneSettings, tune
 from tenfold.tune.score import accuracy
-from tests.tuning import SETTINGS, Images, make_pair
+from tests.tuning import SETTINGS, Images, make_pair, same
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +50,27 @@ def test_without_labels_the_original_teaches(pair):
 
 def test_the_best_epoch_is_kept(pair):
     teacher, student = pair
-    scores = iter([1.0, 3.0, 9.0, 2.0])
+    scores = iter([1.0, 1.0, 3.0, 9.0, 2.0])  # as handed over, statistics anew, three epochs
     tuned = tune(student, teacher, Images(teacher), settings=SETTINGS, score=lambda _: next(scores))
     again = tune(student, teacher, Images(teacher), settings=SETTINGS, score=lambda _: 0.0)
     assert tuned.best_epoch == 2
     assert again.best_epoch == 0, "later epochs must be better, not equal"
+
+
+@pytest.mark.parametrize(("anew", "kept"), [(0.5, False), (2.0, True)])
+def test_statistics_estimated_anew_are_kept_where_they_are_better(pair, anew, kept):
+    teacher, student = pair
+    scores = iter([1.0, anew, 0.0, 0.0, 0.0])
+    tuned = tune(student, teacher, Images(teacher), settings=SETTINGS, score=lambda _: next(scores))
+    unchanged = torch.equal(tuned.model.block[1].running_mean, student.block[1].running_mean)
+    assert tuned.best_epoch == 0
+    assert unchanged != kept
+
+
+def test_no_epochs_change_nothing(pair):
+    teacher, student = pair
+    tuned = tune(student, teacher, Images(teacher), settings=replace(SETTINGS, epochs=0))
+    assert same(tuned.model, student)
 
 
 def test_validation_chooses_by_accuracy(pair):
@@ -102,9 +118,11 @@ def test_mappings_as_batches():
 
 
 @pytest.mark.parametrize("bad", [{"epochs": -1}, {"rate": 0.0}, {"rate": math.nan},
-                                 {"batchnorm": "maybe"}, {"precision": "int3"}])  # fmt: skip
+                                 {"batchnorm": "maybe"}, {"precision": "int3"}, {"clip": -1.0},
+                                 {"clip": 0.0}, {"temperature": 0.0}, {"weight_decay": -1e-4},
+                                 {"logits": math.nan}, {"warmup": 1.5}])  # fmt: skip
 def test_settings_are_checked(bad):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=next(iter(bad)) + "|learning rate"):
         TuneSettings(**bad)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import math
 import subprocess
 import sys
 import time
@@ -12,9 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import tenfold
 from tenfold.errors import InputError, TrainingError
+from tenfold.planned import FILE as PLANNED
 from tenfold.tune import tune
 from tenfold.tune.checkpoint import BEST, FILE, read_state, write_state
+from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair, same
 
 RUN = """
@@ -130,6 +135,38 @@ def test_a_full_disk_is_told_and_the_run_resumes(pair, whole, tmp_path, monkeypa
     assert resumed.history == whole.history
 
 
+def test_nan_before_the_first_step_is_told_and_what_was_handed_over_is_kept(pair, tmp_path):
+    teacher, student = pair
+    with pytest.raises(TrainingError, match=r"must be finite.*first 2 batches") as caught:
+        tune(student, teacher, Images(teacher, spoil=2), settings=SETTINGS, checkpoint=tmp_path)
+    assert "\n" not in str(caught.value)
+    kept = read_state(tmp_path / BEST)[0]
+    assert all(bool(torch.isfinite(value).all()) for value in kept.values())
+
+
+def test_data_that_run_dry_are_told(pair):
+    class Once:
+        def __init__(self, data):
+            self.batches = iter([*data, *data])
+
+        def __len__(self):
+            return 6
+
+        def __iter__(self):
+            return self.batches
+
+    teacher, student = pair
+    with pytest.raises(TrainingError, match="none in epoch 2"):
+        tune(student, teacher, Once(Images(teacher)), settings=replace(SETTINGS, reestimate=0))
+
+
+def test_a_quality_that_is_no_number_is_told_before_the_first_step(pair):
+    teacher, student = pair
+    with pytest.raises(TrainingError, match="found NaN before the first step"):
+        tune(student, teacher, Images(teacher), settings=SETTINGS, validation=Images(teacher),
+             quality=lambda output, batch: math.nan)  # fmt: skip
+
+
 def test_a_nan_loss_names_step_and_layer_and_keeps_the_best(pair, tmp_path):
     teacher, student = pair
     looked_at_before = 1 + SETTINGS.reestimate
@@ -172,6 +209,59 @@ def test_a_damaged_checkpoint_is_told(pair, tmp_path, spoil, told):
     with pytest.raises(InputError, match=told) as caught:
         tune(student, teacher, Images(teacher), settings=settings, checkpoint=tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_in_place_of_the_directory_is_told(pair, tmp_path):
+    teacher, student = pair
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(TrainingError, match="must be writable"):
+        tune(student, teacher, Images(teacher), settings=SETTINGS, checkpoint=tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_checkpoint_of_another_original_or_loss_is_refused(pair, tmp_path):
+    teacher, student = pair
+    folder = str(tmp_path)
+    tune(student, teacher, Images(teacher), settings=SETTINGS, checkpoint=folder)
+    other = copy.deepcopy(teacher)
+    other.head.bias.data += 1e-3
+    with pytest.raises(InputError, match=f"must keep its original.*delete {folder} to start over"):
+        tune(student, other, Images(teacher), settings=SETTINGS, checkpoint=folder)
+    with pytest.raises(InputError, match="must keep its loss"):
+        tune(student, teacher, Images(teacher), settings=SETTINGS, checkpoint=folder,
+             loss=lambda output, batch: output.square().mean())  # fmt: skip
+
+
+def test_a_resumed_run_plans_nothing_twice(pair, tmp_path, monkeypatch):
+    teacher, _ = pair
+    module = importlib.import_module("tenfold.compress")
+    plans = []
+
+    def choose(*given, **asked):
+        plans.append(asked)
+        return plainly(*given, **asked)
+
+    def compress(fail_at=None, **asked):
+        return tenfold.compress(
+            teacher, example(), data=Images(teacher, fail_at), tuning=SETTINGS,
+            **{"budget": "params=0.5", "metric": "frobenius", "checkpoint": tmp_path, **asked},
+        )  # fmt: skip
+
+    plainly = module.choose
+    monkeypatch.setattr(module, "choose", choose)
+    whole = compress(checkpoint=None)
+    with pytest.raises(TrainingError, match="to resume at this step"):
+        compress(fail_at=12)
+    resumed = compress()
+    assert len(plans) == 2
+    assert resumed.plan.choices == whole.plan.choices
+    assert same(resumed.model, whole.model)
+    assert same(resumed.untuned, whole.untuned)
+    with pytest.raises(InputError, match="must keep its budget"):
+        compress(budget="params=0.6")
+    (tmp_path / PLANNED).write_bytes(b"rubbish")
+    with pytest.raises(InputError, match="damaged"):
+        compress()
 
 
 def test_a_resumed_run_must_keep_its_settings(pair, tmp_path):

@@ -8,6 +8,7 @@ is reckless in the smaller one and idle in the larger.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,10 +20,18 @@ SWEEPS = 20
 
 
 def chains(model: nn.Module) -> Iterator[list[Any]]:
-    """Every ``Sequential`` of two and more linear layers, of which only the last has a bias."""
+    """Every ``Sequential`` of two and more linear layers, of which only the last has a bias and
+    none serves elsewhere too, as a layer or by its weight."""
+    owners = Counter(
+        id(owned)
+        for module in model.modules()
+        for owned in (*module._parameters.values(), *module._modules.values())
+    )
     for module in model.modules():
         links: list[Any] = list(module.children()) if type(module) is nn.Sequential else []
-        plain = all(scalable(link) for link in links)
+        plain = all(
+            scalable(link) and owners[id(link)] == owners[id(link.weight)] == 1 for link in links
+        )
         if plain and len(links) > 1 and all(link.bias is None for link in links[:-1]):
             yield links
 

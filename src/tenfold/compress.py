@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from tenfold.bench import Timed, time_pair
 from tenfold.budget import BudgetSpec
-from tenfold.choose import choose
+from tenfold.choose import choose, shape_of
 from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng
+from tenfold.planned import planned_once
 from tenfold.processes import once
 from tenfold.progress import Progress, silent
 from tenfold.realise import build, check_depth, refine_together
@@ -168,7 +169,8 @@ def compress(
         loss: ``loss(output, batch)``; cross-entropy where batches have labels.
         validation: batches on which the best epoch is chosen.
         quality: ``quality(output, batch)``, higher is better, to choose it by.
-        checkpoint: a directory to resume the fine-tuning from, and to write its state to.
+        checkpoint: a directory to resume the fine-tuning from, and to write its state to, the plan
+            and the factors before it included, so that nothing is planned twice.
         refine: without data still, ``"layers"`` fits each layer to the original's outputs on the
             sensed inputs; ``"end-to-end"`` also trains ranks and factors of all layers together
             on more of them. Both leave things as they are where there are no such inputs.
@@ -179,17 +181,18 @@ def compress(
     """
     batches = None if data is None else batches_of(data, model, example, seed, progress)
     check_depth(refine, budget)
-    found = choose(
-        model, example, budget, formats=formats, include=include, exclude=exclude,
-        round_to=round_to, method=method, metric=metric, calibration=calibration,
-        latency_table=latency_table, seed=seed, progress=progress,
+    asked: dict[str, Any] = {
+        "budget": budget, "formats": formats, "include": include, "exclude": exclude,
+        "round_to": round_to, "method": method, "metric": metric, "latency_table": latency_table,
+        "seed": seed,
+    }  # fmt: skip
+    folder = Path(checkpoint) if checkpoint and batches is not None else None
+    told = {**asked, "refine": refine, "example": shape_of(example)}
+    chosen, untuned = planned_once(
+        folder, told, model,
+        lambda: plan_and_build(model, example, refine, progress, calibration, **asked),
     )  # fmt: skip
-    with frozen_rng(seed):
-        if refine == "end-to-end":
-            chosen, built = refine_together(found, seed, progress)
-        else:
-            chosen, built = found.plan, build(found.model, found.plan, found.sensed, progress)
-    untuned = built = narrowed(built, model, chosen)
+    built = untuned
     history: tuple[dict[str, Any], ...] = ()
     if batches is not None:
         usual = GENTLE if isinstance(batches, Blends) else TuneSettings()
@@ -197,13 +200,28 @@ def compress(
         settings = settings if epochs is None else replace(settings, epochs=epochs)
         tuned = tune(
             built, model, batches, settings=settings, loss=loss, validation=validation,
-            quality=quality, checkpoint=Path(checkpoint) if checkpoint else None, progress=progress,
+            quality=quality, checkpoint=folder, progress=progress,
         )  # fmt: skip
         built, history = tuned.model, tuple(tuned.history)
         chosen = replace(chosen, settings={**chosen.settings, "tuning": asdict(settings)})
     timed = timed_again(model, built, example, chosen)
     report = make_report(model, built, example, chosen, history, timed)
     return Result(built, chosen, report, untuned)
+
+
+def plan_and_build(
+    model: nn.Module, example: Any, refine: str, progress: Progress,
+    calibration: Iterable[Any] | None, **asked: Any,
+) -> tuple[Plan, nn.Module]:  # fmt: skip
+    """The plan, and the network that it alone gives, without data."""
+    found = choose(model, example, calibration=calibration, progress=progress, **asked)
+    seed = asked["seed"]
+    with frozen_rng(seed):
+        if refine == "end-to-end":
+            plan, built = refine_together(found, seed, progress)
+        else:
+            plan, built = found.plan, build(found.model, found.plan, found.sensed, progress)
+    return plan, narrowed(built, model, plan)
 
 
 def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Timed | None:

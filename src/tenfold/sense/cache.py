@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tenfold.cache_folder import cache_folder, keep
-from tenfold.forward import evaluating
-
-VERSION = 1
+from tenfold.digest import digest
 
 
 def cached(
@@ -36,16 +33,3 @@ def cached(
     held = {name: tensor.cpu().contiguous() for name, tensor in made.items()}
     keep(path, lambda part: save_file(held, part))
     return made
-
-
-def digest(key: tuple[Any, ...], model: nn.Module) -> str:
-    """Hash of the settings, the module tree and every weight."""
-    found = hashlib.sha256(repr((VERSION, key)).encode())
-    with evaluating(model):
-        found.update(repr(model).encode())
-    for name, value in model.state_dict().items():
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().flatten().view(-1).numpy(force=True).tobytes()
-                     if value.dtype.is_floating_point and value.element_size() >= 4
-                     else value.detach().cpu().float().numpy().tobytes())  # fmt: skip
-    return found.hexdigest()[:32]

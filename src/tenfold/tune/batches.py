@@ -50,8 +50,15 @@ def to_device(value: Any, device: torch.device, channels_last: bool = False) -> 
     if isinstance(value, Mapping):
         return {key: to_device(item, device, channels_last) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [to_device(item, device, channels_last) for item in value]
+        return like(value, (to_device(item, device, channels_last) for item in value))
     return value
+
+
+def like(sequence: Any, items: Iterable[Any]) -> Any:
+    """The items as the sequence's kind: a list, a tuple, or a tuple of the same names."""
+    if hasattr(sequence, "_fields"):
+        return type(sequence)(*items)
+    return tuple(items) if isinstance(sequence, tuple) else list(items)
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -72,15 +79,12 @@ def rows_of(value: Any) -> int:
 
 
 def part_of(raw: Any, index: int, count: int) -> tuple[Any, float]:
-    """One of ``count`` parts of a batch, and the weight of its mean in the whole batch's."""
+    """One of ``count`` parts of a batch, and the weight of its mean in the whole batch's. Of a
+    batch with fewer rows than parts some get its first row, without weight."""
     rows = rows_of(raw)
-    if rows < count:
-        raise bad_value(
-            "A batch must hold an input for each process", f"{rows} for {count} processes",
-            "make batches larger or start fewer processes",
-        )  # fmt: skip
     start, stop = rows * index // count, rows * (index + 1) // count
-    return _cut(raw, rows, start, stop), (stop - start) * count / rows
+    share = (stop - start) * count / rows
+    return _cut(raw, rows, *((start, stop) if share else (0, 1))), share
 
 
 def _cut(value: Any, rows: int, start: int, stop: int) -> Any:
@@ -90,7 +94,7 @@ def _cut(value: Any, rows: int, start: int, stop: int) -> Any:
     if isinstance(value, Mapping):
         return {key: _cut(item, rows, start, stop) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_cut(item, rows, start, stop) for item in value]
+        return like(value, (_cut(item, rows, start, stop) for item in value))
     return value
 
 
@@ -112,7 +116,8 @@ def logits_of(output: Any) -> Tensor:
 
 def count_batches(data: Iterable[Any]) -> int:
     """Batches an epoch; a loader without a length is walked once. Raises InputError if none."""
-    count = len(data) if isinstance(data, Sized) else sum(1 for _ in guarded(data))
+    told = length_of(data)
+    count = sum(1 for _ in guarded(data)) if told is None else told
     again = next(guarded(data), None)
     if count == 0 or again is None:
         raise bad_value(
@@ -120,3 +125,12 @@ def count_batches(data: Iterable[Any]) -> int:
             "pass a DataLoader or a list, not a generator",
         )  # fmt: skip
     return count
+
+
+def length_of(data: Iterable[Any]) -> int | None:
+    """How many batches the data say they have; a DataLoader of a stream has ``__len__``, which
+    raises."""
+    try:
+        return len(data) if isinstance(data, Sized) else None
+    except TypeError:
+        return None

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tenfold.errors import TrainingError
 from tenfold.forward import call
 from tenfold.tune.batches import read_batch
-from tenfold.tune.reading import guarded
+from tenfold.tune.reading import guarded, two_inputs_needed
 
 
 def batchnorms(model: nn.Module) -> list[_BatchNorm]:
@@ -22,7 +23,10 @@ def batchnorms(model: nn.Module) -> list[_BatchNorm]:
 
 @torch.no_grad()
 def reestimate(model: nn.Module, data: Iterable[Any], batches: int, device: torch.device) -> None:
-    """Replace running statistics by the plain average over a few batches."""
+    """Replace running statistics by the plain average over a few batches.
+
+    Raises TrainingError when they turn out NaN or infinite.
+    """
     layers = batchnorms(model)
     if not layers or batches < 1:
         return
@@ -34,8 +38,14 @@ def reestimate(model: nn.Module, data: Iterable[Any], batches: int, device: torc
         layer.train()
     try:
         for raw in islice(guarded(data), batches):
-            call(model, read_batch(raw, device).inputs)
+            with two_inputs_needed("while BatchNorm was estimated anew"):
+                call(model, read_batch(raw, device).inputs)
     finally:
         for layer, momentum in zip(layers, momenta):
             layer.momentum = momentum
             layer.eval()
+    if not all(bool(torch.isfinite(b).all()) for layer in layers for b in layer.buffers()):
+        raise TrainingError(
+            "BatchNorm statistics must be finite, but found NaN or infinity from the first "
+            f"{batches} batches; check these for NaN, or pass reestimate=0."
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
         part.replace(path)
         flush(path.parent)  # the new name, too, outlives a power cut
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be the trouble
+            part.unlink(missing_ok=True)
         raise TrainingError(
             f"A checkpoint must be writable, but found {error} at {path}; "
             "the last complete one is intact: free some room and run again to resume."
@@ -57,6 +59,16 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
             "A checkpoint must be readable", f"{path.name} damaged ({error})",
             "delete its directory to start over",
         ) from error  # fmt: skip
+
+
+def check_same_run(facts: Mapping[str, Any], now: Mapping[str, Any], folder: Path | None) -> None:
+    """What is taken up goes on as it began. Raises InputError, or KeyError for missing facts."""
+    for key, value in now.items():
+        if facts[key] != value and key != "every":
+            raise bad_value(
+                f"A resumed run must keep its {key}", f"{value!r} instead of {facts[key]!r}",
+                f"use the old value, or delete {folder} to start over",
+            )  # fmt: skip
 
 
 def pick(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from tenfold.errors import bad_value
 from tenfold.forward import call
+from tenfold.tune.asked import one_number
 from tenfold.tune.batches import Batch, logits_of
 from tenfold.tune.settings import TuneSettings
 
@@ -55,16 +56,17 @@ class Objective:
         if blocks:
             loss = loss + s.features * feature_loss(found, wanted, average)
         if s.task and self._loss is not None:
-            loss = loss + s.task * self._loss(output, batch.raw)
+            loss = loss + s.task * one_number("loss", self._loss, output, batch.raw)
         elif s.task and batch.labels is not None:
-            loss = loss + s.task * classification_loss(output, batch.labels, s.class_mode)
+            loss = loss + s.task * classification_loss(output, batch.labels, s.class_mode, average)
         return loss
 
 
 def output_loss(output: Tensor, target: Tensor, s: TuneSettings, average: Average) -> Tensor:
-    """How far the output is from the original's: as classes, or as plain values."""
+    """How far the output is from the original's: as classes, where there are two of them and more,
+    or as plain values."""
     mode = s.class_mode
-    if mode is None or not -output.ndim <= mode < output.ndim:
+    if mode is None or not -output.ndim <= mode < output.ndim or output.shape[mode] == 1:
         return F.mse_loss(wide(output), wide(target)) / average(mean_square(target))
     return divergence(output, target, s.temperature, mode)
 
@@ -77,8 +79,9 @@ def divergence(output: Tensor, target: Tensor, temperature: float, mode: int) ->
     return pointwise.mean() * temperature**2
 
 
-def classification_loss(output: Any, labels: Any, mode: int | None) -> Tensor:
-    """Cross-entropy, for integer labels on the given mode; labels of -100 do not count."""
+def classification_loss(output: Any, labels: Any, mode: int | None, average: Average) -> Tensor:
+    """Cross-entropy, for integer labels on the given mode; labels of -100 do not count, and where
+    none do it is 0. ``average`` makes it a mean over what counts in the whole batch."""
     logits = logits_of(output)
     if not isinstance(labels, Tensor) or labels.is_floating_point() or mode is None:
         raise bad_value(
@@ -86,7 +89,14 @@ def classification_loss(output: Any, labels: Any, mode: int | None) -> Tensor:
             f"{getattr(labels, 'dtype', type(labels).__name__)}, class_mode={mode}",
             "pass loss=... for another task",
         )  # fmt: skip
-    return F.cross_entropy(wide(logits.movedim(mode, 1)), labels.long())
+    if not -logits.ndim <= mode < logits.ndim or logits.shape[mode] == 1:
+        raise bad_value(
+            f"Labels need two classes or more along class_mode={mode}",
+            f"an output of shape {tuple(logits.shape)}", "pass loss=... for another task",
+        )  # fmt: skip
+    total = F.cross_entropy(wide(logits.movedim(mode, 1)), labels.long(), reduction="sum")
+    counted = average((labels != -100).to(total).mean())  # a share of all labels
+    return total / labels.numel() / torch.where(counted > 0, counted, 1)
 
 
 def feature_loss(
@@ -124,13 +134,19 @@ def wide(value: Tensor) -> Tensor:
 def matching_blocks(student: nn.Module, teacher: nn.Module) -> tuple[str, ...]:
     """Names of the blocks around replaced layers; a replaced layer of the root is its own."""
     theirs = dict(teacher.named_modules())
-    replaced = [
+    replaced = replaced_layers(student, teacher)
+    blocks = {name.rpartition(".")[0] or name for name in replaced}
+    return tuple(sorted(name for name in blocks if name in theirs))
+
+
+def replaced_layers(student: nn.Module, teacher: nn.Module) -> list[str]:
+    """Names of the layers that are of another type in the student."""
+    theirs = dict(teacher.named_modules())
+    return [
         name
         for name, module in student.named_modules()
         if name in theirs and type(module) is not type(theirs[name])
     ]
-    blocks = {name.rpartition(".")[0] or name for name in replaced}
-    return tuple(sorted(name for name in blocks if name in theirs))
 
 
 @contextmanager

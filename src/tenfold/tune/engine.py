@@ -7,14 +7,14 @@ configuration says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from tenfold.processes import World, accelerate, on_cpu, world
 from tenfold.tune.batches import part_of
@@ -91,9 +91,8 @@ class Launched(Alone):
                 yield raw, 1.0
 
     def _sharded(self, data: Iterable[Any]) -> DataLoader[Any] | None:
-        """A loader of this process's inputs alone, where batches divide evenly."""
-        size = getattr(data, "batch_size", None)
-        if not isinstance(data, DataLoader) or not size or size % self.here.size:
+        """A loader of this process's inputs alone, where all batches divide evenly."""
+        if not isinstance(data, DataLoader) or not divides(data, self.here.size):
             return None
         shard = accelerate().data_loader.BatchSamplerShard(
             data.batch_sampler, self.here.size, self.here.rank, split_batches=True
@@ -127,6 +126,14 @@ class Launched(Alone):
 
     def without_exchange(self, forward: nn.Module) -> AbstractContextManager[Any]:
         return self._accelerator.no_sync(forward)
+
+
+def divides(data: DataLoader[Any], count: int) -> bool:
+    """Whether a loader's batches, the last as well, are of one size that divides by the count."""
+    size, rows = data.batch_size, data.dataset
+    if not size or size % count or isinstance(rows, IterableDataset):
+        return False
+    return data.drop_last or (isinstance(rows, Sized) and len(rows) % size == 0)
 
 
 def engine() -> Alone:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tenfold.chains import balance_all
+from tenfold.digest import digest
 from tenfold.forward import frozen_rng
 from tenfold.kept_memory import keeping_memory
 from tenfold.processes import once
@@ -20,8 +21,9 @@ from tenfold.tune.batches import count_batches
 from tenfold.tune.distill import Loss, Objective
 from tenfold.tune.ema import Ema
 from tenfold.tune.engine import engine
+from tenfold.tune.few import GENTLE, Blends
 from tenfold.tune.precision import scaler
-from tenfold.tune.rates import groups
+from tenfold.tune.rates import groups, let_learn
 from tenfold.tune.run import Run
 from tenfold.tune.score import Quality, Score, default_score
 from tenfold.tune.settings import TuneSettings
@@ -42,26 +44,28 @@ class Tuned:
 def tune(
     model: nn.Module,
     teacher: nn.Module,
-    data: Iterable[Any],
+    data: Iterable[Any] | Tensor,
     *,
     settings: TuneSettings | None = None,
     loss: Loss | None = None,
     validation: Iterable[Any] | None = None,
     quality: Quality | None = None,
     score: Score | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     progress: Progress = silent,
 ) -> Tuned:
     """Fine-tune a compressed model by distillation from the original; neither is changed. Weights
-    of half precision are trained in fp32 and come back as they were.
+    of half precision are trained in fp32 and come back as they were. Factors learn also where the
+    layer they replace was frozen, and all of a network that is frozen as a whole.
 
     Started by ``accelerate launch`` or ``torchrun``, every process calls this with the same
     arguments; each batch is split among them, and all return the same weights.
 
     Args:
         data: iterable once an epoch; batches are ``(inputs, labels)``, inputs alone (then only
-            the original teaches), or mappings with ``labels``. Random choices of its own must
-            come from torch's random state, which is set anew for each epoch.
+            the original teaches), or mappings with ``labels``; or few inputs in one tensor, from
+            which gentle settings learn by default. Random choices of its own must come from
+            torch's random state, which is set anew for each epoch.
         loss: ``loss(output, batch)``, a mean over the batch; cross-entropy on integer labels by
             default.
         validation: batches on which the best epoch is chosen: by ``quality`` if there is one, by
@@ -80,12 +84,15 @@ def tune(
             stay on disk.
         InputError: no data, or a checkpoint of another run.
     """
+    if isinstance(data, Tensor):
+        data, settings = Blends(data), settings or GENTLE
     settings, where = settings or TuneSettings(), engine()
     device = where.device(next(model.parameters()).device)
     student = laid_out(widened(copy.deepcopy(model)), device, settings.channels_last)
     original = laid_out(widened(copy.deepcopy(teacher)), device, settings.channels_last)
-    if settings.balance:
+    if settings.balance and settings.epochs:
         balance_all(student)
+    let_learn(student, original)
     objective = Objective(
         student, original.eval().requires_grad_(False), settings, loss, where.average
     )
@@ -94,7 +101,8 @@ def tune(
     with frozen_rng(settings.seed), sparing_slow_kernels(student), keeping_memory():
         moving = Moving(
             student, optimiser, Ema(student, settings.ema), scaler(settings.precision, device),
-            where, settings, -(-count_batches(data) // settings.accumulate), checkpoint,
+            where, settings, -(-count_batches(data) // settings.accumulate),
+            Path(checkpoint) if checkpoint else None, facts_of(teacher, loss, quality),
         )  # fmt: skip
         judge = score or default_score(
             validation, objective, classifies=loss is None, class_mode=settings.class_mode,
@@ -113,6 +121,13 @@ def laid_out(model: nn.Module, device: torch.device, channels_last: bool) -> nn.
     if channels_last:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
+
+
+def facts_of(teacher: nn.Module, loss: Loss | None, quality: Quality | None) -> dict[str, Any]:
+    """What a run is besides its settings, in words that fit a checkpoint."""
+    named = {"loss": loss, "quality": quality}
+    told = {what: f and getattr(f, "__qualname__", type(f).__name__) for what, f in named.items()}
+    return {"original": digest((), teacher)[:8], **told}
 
 
 def size(model: nn.Module) -> int:

@@ -1,10 +1,21 @@
-"""Which parameters decay."""
+"""Which parameters learn, and which of them decay."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from torch import nn
+
+from tenfold.tune.distill import replaced_layers
+
+
+def let_learn(student: nn.Module, teacher: nn.Module) -> None:
+    """Factors learn, in place, even where the layer that they replace was frozen; of a network
+    that is frozen as a whole, as many are that only run, everything does."""
+    if not any(p.requires_grad for p in student.parameters()):
+        student.requires_grad_(True)
+    for name in replaced_layers(student, teacher):
+        student.get_submodule(name).requires_grad_(True)
 
 
 def groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:

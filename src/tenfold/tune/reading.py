@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tenfold.errors import TenfoldError, TrainingError
@@ -16,6 +17,21 @@ def guarded(data: Iterable[Any]) -> Iterator[Any]:
         raise
     except Exception as error:
         raise unreadable(error, "", "mend it and run again") from error
+
+
+@contextmanager
+def two_inputs_needed(when: str) -> Iterator[None]:
+    """What BatchNorm says of a batch of one, where there is nothing to normalise over, as a
+    TrainingError."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            f"BatchNorm needs batches of two inputs or more, but found one {when}; pass "
+            "drop_last=True to the DataLoader, or batchnorm='frozen' and reestimate=0."
+        ) from error
 
 
 def unreadable_at(error: Exception, step: int, saved: bool) -> TrainingError:

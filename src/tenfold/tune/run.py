@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tenfold.errors import TrainingError
 from tenfold.forward import evaluating
 from tenfold.progress import Progress
 from tenfold.tune.batches import Batch, read_batch
@@ -38,13 +39,24 @@ class Run:
         rng = self.moving.resume()
         self.reached = self.moving.reached
         if not self.moving.best:
-            if self.settings.batchnorm == "train":
-                reestimate(
-                    self.moving.student, self.data, self.settings.reestimate, self.device
-                )  # fmt: skip
-            self.moving.keep_best(self.validate(None))
+            self.start()
         for epoch in range(self.reached.epoch, self.settings.epochs):
             self.train_epoch(epoch, rng if self.reached.step else None, progress)
+
+    def start(self) -> None:
+        """Judge the model as it was handed over, and with statistics estimated anew."""
+        score, settings = self.validate(None), self.settings
+        if math.isnan(score):
+            raise TrainingError(
+                "The score must be a number, but found NaN before the first step; check quality "
+                "and the validation batches."
+            )
+        self.moving.keep_best(score)
+        if settings.batchnorm == "train" and settings.reestimate and settings.epochs:
+            reestimate(self.moving.student, self.data, settings.reestimate, self.device)
+            score = self.validate(None)
+            if self.reached.improves(score):
+                self.moving.keep_best(score)
 
     def train_epoch(self, epoch: int, rng: Any, progress: Progress) -> None:
         """One pass over the data from the step that was reached; then validate and save."""
@@ -92,7 +104,12 @@ class Run:
     def finish_epoch(self, epoch: int) -> None:
         """Judge, write down, and begin to count anew."""
         reached = self.reached
-        mean = reached.total / max(1, reached.step)
+        if not reached.step:
+            raise TrainingError(
+                f"Data must give batches each time they are iterated, but found none in epoch "
+                f"{epoch + 1}; pass a DataLoader or a list, not an iterator."
+            )
+        mean = reached.total / reached.step
         score = self.validate(mean)
         told = {"epoch": epoch + 1, "loss": mean, "score": score, "gradient": reached.largest}
         reached.history.append(told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -10,7 +10,15 @@ from torch import Tensor, nn
 
 from tenfold.forward import call, evaluating
 from tenfold.progress import Progress, silent
-from tenfold.tune.batches import Batch, count_batches, logits_of, read_batch, rows_of
+from tenfold.tune.asked import one_number
+from tenfold.tune.batches import (
+    Batch,
+    count_batches,
+    length_of,
+    logits_of,
+    read_batch,
+    rows_of,
+)
 from tenfold.tune.engine import Alone
 from tenfold.tune.reading import guarded
 
@@ -65,7 +73,8 @@ def mean_quality(
     """Mean over all inputs of ``quality(output, batch)``, itself a mean over its batch."""
 
     def judge(batch: Batch) -> tuple[float, int]:
-        return float(quality(call(model, batch.inputs), batch.raw)), rows_of(batch.raw)
+        found = one_number("quality", quality, call(model, batch.inputs), batch.raw)
+        return float(found), rows_of(batch.raw)
 
     with evaluating(model), torch.no_grad():
         return mean_over(batches, judge, model, engine or Alone(), progress)
@@ -78,10 +87,11 @@ def mean_over(
     """Weighted mean of ``(value, weight)`` over all batches and processes."""
     device = next(model.parameters()).device
     total = weights = 0.0
-    length = len(batches) if isinstance(batches, Sized) else 0
+    length = length_of(batches) or 0
     for done, raw in enumerate(guarded(batches)):
         part, share = engine.part(raw)
         value, weight = judge(read_batch(part, device, share))
+        weight = weight if share else 0  # another process has this row
         total, weights = total + value * weight, weights + weight
         progress("evaluating", done + 1, max(length, done + 1))
     total, weights = engine.total(total, weights, device)

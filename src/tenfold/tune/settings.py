@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from tenfold.errors import bad_value
 
 PRECISIONS = ("fp32", "bf16", "fp16", "auto")
+NOT_NEGATIVE = (
+    "epochs", "warmup", "weight_decay", "task", "logits", "features", "reestimate", "every",
+)  # fmt: skip
+POSITIVE = ("clip", "temperature")
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,14 @@ class TuneSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 0:
-            raise bad_value("epochs must be 0 or more", self.epochs, "use 0 to skip fine-tuning")
+        for name in NOT_NEGATIVE:
+            if not getattr(self, name) >= 0:  # NaN is not, either
+                raise bad_value(f"{name} must be 0 or more", getattr(self, name), "correct it")
+        for name in POSITIVE:
+            if not getattr(self, name) > 0:
+                raise bad_value(f"{name} must be above 0", getattr(self, name), "leave it out")
+        if self.warmup > 1:
+            raise bad_value("warmup must be a share of all steps", self.warmup, "use 0.1")
         if self.rate is not None and not 0 < self.rate < math.inf:
             raise bad_value("The learning rate must be above 0", self.rate, "leave it out")
         if self.batchnorm not in ("train", "frozen"):

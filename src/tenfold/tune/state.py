@@ -14,7 +14,15 @@ from torch import Tensor, nn
 
 from tenfold.errors import bad_value
 from tenfold.processes import once
-from tenfold.tune.checkpoint import BEST, FILE, pick, read_state, under, write_state
+from tenfold.tune.checkpoint import (
+    BEST,
+    FILE,
+    check_same_run,
+    pick,
+    read_state,
+    under,
+    write_state,
+)
 from tenfold.tune.ema import Ema
 from tenfold.tune.engine import Alone
 from tenfold.tune.optimiser_state import load_optimiser, optimiser_tensors
@@ -51,6 +59,7 @@ class Moving:
     settings: TuneSettings
     length: int
     folder: Path | None
+    facts: Mapping[str, Any] = field(default_factory=dict)  # which run it is, besides its settings
     reached: Reached = field(default_factory=Reached)
     best: dict[str, Tensor] = field(default_factory=dict)
     saved_at: float = field(default_factory=time.monotonic)
@@ -92,12 +101,12 @@ class Moving:
             return None
         tensors, facts = found
         try:
-            check_same_run(facts, self._kept())
+            check_same_run(facts, self._kept(), folder)
             self._take_up(tensors, facts)
         except (RuntimeError, KeyError, TypeError, IndexError) as error:
             raise bad_value(
                 "A checkpoint must fit the model", f"one of another structure ({error!r:.80})",
-                "use another checkpoint directory",
+                f"delete {folder} to start over",
             ) from error  # fmt: skip
         rank = self.engine.here.rank
         return {name: states[rank].cpu() for name, states in pick(tensors, "rng.").items()}
@@ -113,7 +122,9 @@ class Moving:
     def _kept(self) -> dict[str, Any]:
         """What a resumed run must have in common with the one it goes on with."""
         processes = self.engine.here.size
-        return {**asdict(self.settings), "length": self.length, "processes": processes}
+        return {
+            **asdict(self.settings), "length": self.length, "processes": processes, **self.facts
+        }  # fmt: skip
 
     def _all(self, rng: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The random states of all processes."""
@@ -140,13 +151,3 @@ def set_random_state(state: Mapping[str, Tensor]) -> None:
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
-
-
-def check_same_run(facts: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """A checkpoint goes on with the settings it began with."""
-    for key, value in now.items():
-        if facts[key] != value and key != "every":
-            raise bad_value(
-                f"A resumed run must keep its {key}", f"{value!r} instead of {facts[key]!r}",
-                "use the old value or another checkpoint directory",
-            )  # fmt: skip

@@ -12,6 +12,7 @@ from tenfold.tune.batches import Batch
 from tenfold.tune.distill import Objective
 from tenfold.tune.faults import diverged
 from tenfold.tune.precision import autocast
+from tenfold.tune.reading import two_inputs_needed
 from tenfold.tune.shards import whole
 from tenfold.tune.state import Moving
 
@@ -44,7 +45,7 @@ def descend(
 ) -> float:  # fmt: skip
     """One batch's loss and its share of the gradient."""
     device = next(moving.student.parameters()).device
-    with autocast(moving.settings.precision, device):
+    with autocast(moving.settings.precision, device), two_inputs_needed(f"at step {at + 1}"):
         loss = objective(batch) / count
     if moving.engine.either(not bool(torch.isfinite(loss)), device):
         raise diverged(moving.student, batch, at, "loss")

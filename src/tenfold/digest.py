@@ -1,0 +1,25 @@
+"""What tells one model from another: a hash of its structure and of every weight."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from torch import nn
+
+from tenfold.forward import evaluating
+
+VERSION = 1
+
+
+def digest(key: tuple[Any, ...], model: nn.Module) -> str:
+    """Hash of the settings, the module tree and every weight."""
+    found = hashlib.sha256(repr((VERSION, key)).encode())
+    with evaluating(model):
+        found.update(repr(model).encode())
+    for name, value in model.state_dict().items():
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().flatten().view(-1).numpy(force=True).tobytes()
+                     if value.dtype.is_floating_point and value.element_size() >= 4
+                     else value.detach().cpu().float().numpy().tobytes())  # fmt: skip
+    return found.hexdigest()[:32]

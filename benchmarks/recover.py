@@ -143,7 +143,7 @@ class Stopwatch:
         self.first = done if self.first is None else self.first
         if done % 50:
             return
-        self.path.write_text(json.dumps(self.seconds))
+        write_json(self.path, self.seconds)
         pace = (time.monotonic() - self.began) / max(1, done - self.first + 1)
         print(f"{stage} {done}/{total}, {pace * (total - done) / 60:.0f} min left", flush=True)
 

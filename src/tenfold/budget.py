@@ -48,7 +48,9 @@ def parse_budget(spec: BudgetSpec) -> dict[str, str]:
         raise _refuse("A budget must be text or a mapping", spec)
     if not asked:
         raise _refuse("A budget must limit at least one cost", spec)
-    for cost in asked:
+    for cost, amount in asked.items():
+        if cost != LATENCY and "@" in amount:
+            raise _refuse(f"A limit on {cost} holds on every engine", amount)
         if cost not in (*COSTS, LATENCY):
             raise BudgetError(
                 f"A budget must name a known cost, but found {cost!r}; "

@@ -15,7 +15,7 @@ from tenfold.bench import timed_pair
 from tenfold.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
 from tenfold.curves import Curve, Step, cheapest_curves, plain_damage, trace_curves
 from tenfold.engines import check_available
-from tenfold.forward import frozen_rng
+from tenfold.forward import frozen_rng, keeping_buffers
 from tenfold.latency import fast_step, read_table, settle, start_ruler
 from tenfold.processes import once
 from tenfold.progress import Clock, Progress
@@ -53,7 +53,7 @@ def choose(
     step = usual if round_to is None else round_to
     table = read_table(latency_table) if target and latency_table else None
     clock = Clock()
-    with frozen_rng(seed):
+    with frozen_rng(seed), keeping_buffers(model):
         found = survey(model, example, include=tuple(include), exclude=tuple(exclude))
         ruler = start_ruler(model, example, found, target, table, progress) if target else None
         found = ruler.extend(found) if ruler else found

@@ -15,7 +15,7 @@ from tenfold.bench import Timed, time_pair
 from tenfold.budget import BudgetSpec
 from tenfold.choose import choose, shape_of
 from tenfold.errors import bad_value
-from tenfold.forward import frozen_rng
+from tenfold.forward import frozen_rng, keeping_buffers
 from tenfold.planned import planned_once
 from tenfold.processes import once
 from tenfold.progress import Progress, silent
@@ -25,6 +25,8 @@ from tenfold.report import Report, make_report
 from tenfold.sense import Sensed, sense, synthetic_inputs
 from tenfold.survey import survey
 from tenfold.tune import GENTLE, Blends, TuneSettings, tune
+from tenfold.tune.batches import read_batch
+from tenfold.tune.reading import guarded
 from tenfold.values import Plan
 from tenfold.widen import HALF, narrowed, widened, widened_inputs
 
@@ -105,10 +107,11 @@ def apply(
     for a plan made with ``calibration``, pass such batches again.
 
     Returns a new module of stock layers; ``model`` is not changed. Raises PlanError when the
-    plan does not fit the model.
+    plan does not fit the model, InputError when only calibration batches could show what its
+    layers see and there are none.
     """
     seed = int(plan.settings.get("seed", 0))
-    with frozen_rng(seed):
+    with frozen_rng(seed), keeping_buffers(model):
         planned(model, plan)
         exact = widened(model)
         sensed = sense_again(plan, exact, calibration, seed, progress)
@@ -118,18 +121,30 @@ def apply(
 def sense_again(
     plan: Plan, model: nn.Module, calibration: Iterable[Any] | None, seed: int, progress: Progress
 ) -> Sensed:
-    """The metric a plan was made in; plain Frobenius where its inputs cannot be had again."""
-    shown = plan.settings.get("example")
-    if shown is None or plan.settings.get("metric", "frobenius") in ("frobenius", "noise"):
+    """The metric a plan was made in; calibration batches where there are some."""
+    metric = plan.settings.get("metric", "frobenius")
+    if metric in ("frobenius", "noise"):
         return Sensed()
-    weight = next(model.parameters())
-    dtype = getattr(torch, shown["dtype"])
-    example = torch.zeros(shown["shape"], dtype=weight.dtype if dtype in HALF else dtype)
-    sites = tuple(c.site for c in plan.choices)
-    found = survey(model, example.to(weight.device), include=sites)
+    example = example_again(plan, model, calibration)
+    found = survey(model, example, include=tuple(c.site for c in plan.choices))
     return once(lambda: sense(
         model, found, example, calibration=calibration, seed=seed, progress=progress
     ))  # fmt: skip
+
+
+def example_again(plan: Plan, model: nn.Module, calibration: Iterable[Any] | None) -> Any:
+    """An input like the one that the plan was made for: zeros, or the first calibration batch."""
+    shown, weight = plan.settings.get("example"), next(model.parameters())
+    if shown is not None:
+        dtype = getattr(torch, shown["dtype"])
+        dtype = weight.dtype if dtype in HALF else dtype
+        return torch.zeros(shown["shape"], dtype=dtype, device=weight.device)
+    if calibration is None:
+        raise bad_value(
+            "A plan of a model with several inputs, made with calibration, must be applied with it",
+            "none", "pass calibration=... as when it was planned",
+        )  # fmt: skip
+    return read_batch(next(guarded(calibration)), weight.device).inputs
 
 
 def compress(
@@ -216,7 +231,7 @@ def plan_and_build(
     """The plan, and the network that it alone gives, without data."""
     found = choose(model, example, calibration=calibration, progress=progress, **asked)
     seed = asked["seed"]
-    with frozen_rng(seed):
+    with frozen_rng(seed), keeping_buffers(model):
         if refine == "end-to-end":
             plan, built = refine_together(found, seed, progress)
         else:

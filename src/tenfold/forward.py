@@ -7,10 +7,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def call(model: nn.Module, example: Any) -> Any:
+    """``invoke`` on a copy: some networks normalise their input in place."""
+    return invoke(model, copied(example))
+
+
+def invoke(model: nn.Module, example: Any) -> Any:
     """``model(example)``; a tuple is spread over the arguments, a mapping over the keywords."""
     if isinstance(example, Mapping):
         return model(**example)
@@ -19,9 +24,20 @@ def call(model: nn.Module, example: Any) -> Any:
     return model(example)
 
 
+def copied(example: Any) -> Any:
+    """The example with tensors of its own, to which gradients still flow."""
+    if isinstance(example, Tensor):
+        return example.clone()
+    if isinstance(example, Mapping):
+        return {key: copied(value) for key, value in example.items()}
+    if type(example) in (tuple, list):
+        return type(example)(copied(value) for value in example)
+    return example
+
+
 def run(model: nn.Module, example: Any) -> Any:
     """``call`` in evaluation mode without gradients; the mode of every module is put back."""
-    with evaluating(model), torch.no_grad(), frozen_rng():
+    with evaluating(model), keeping_buffers(model), torch.no_grad(), frozen_rng():
         return call(model, example)
 
 
@@ -35,6 +51,24 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def keeping_buffers(model: nn.Module) -> Iterator[None]:
+    """Buffers that forward passes inside change, or put others in place of, are as they were."""
+    kept = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for module, name, buffer, before in kept:
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
+            module._buffers[name] = buffer
 
 
 @contextmanager

@@ -18,7 +18,7 @@ T = TypeVar("T")
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """A dictionary of plain numbers, strings, lists and dictionaries."""
     body: dict[str, Any] = {"tenfold_plan": VERSION, **asdict(plan)}
-    return {key: _plain(value) for key, value in body.items()}
+    return {key: plain(value) for key, value in body.items()}
 
 
 def plan_from_json(data: Mapping[str, Any]) -> Plan:
@@ -31,12 +31,18 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         )
     body = {key: value for key, value in data.items() if key != "tenfold_plan"}
     try:
+        seed = body["settings"].get("seed", 0)
+        if not isinstance(seed, int):
+            raise ValueError(f"a seed {seed!r}, which is not an integer")
         body["choices"] = tuple(_choice(item) for item in body["choices"])
+        names = [choice.site for choice in body["choices"]]
+        if len(set(names)) < len(names):
+            raise ValueError("a layer that is named twice")
         body["refusals"] = tuple(_make(Refusal, item) for item in body["refusals"])
         body["budget"] = tuple(_make(Limit, item) for item in body["budget"])
         body["trace"] = tuple(body.get("trace", ()))
         return _make(Plan, body)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PlanError(
             f"A plan must hold the fields that tenfold writes, but found {error}; "
             "edit formats and ranks only."
@@ -61,12 +67,12 @@ def _make(cls: type[T], item: Mapping[str, Any]) -> T:
     return cls(**item)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Tuples as lists; numbers that JSON cannot hold as None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

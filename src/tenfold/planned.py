@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.digest import digest
+from tenfold.digest import digest, tensors_of
 from tenfold.errors import bad_value
 from tenfold.plan_file import plan_from_json, plan_to_json
 from tenfold.processes import once
 from tenfold.rebuild import build_structure
 from tenfold.tune.checkpoint import check_same_run, read_state, write_state
+from tenfold.tune.shards import load_state
 from tenfold.values import Plan
 
 FILE = "planned.safetensors"
@@ -39,7 +40,7 @@ def planned_once(
         return taken_up(found, facts, model, folder)
     plan, built = make()
     told = {"asked": facts, "plan": plan_to_json(plan)}
-    once(lambda: write_state(path, built.state_dict(), told))
+    once(lambda: write_state(path, tensors_of(built), told))
     return plan, built
 
 
@@ -53,7 +54,7 @@ def taken_up(
         check_same_run(told["asked"], facts, folder)
         plan = plan_from_json(told["plan"])
         built = build_structure(model, plan)
-        built.load_state_dict(tensors)
+        load_state(built, tensors)
     except (KeyError, RuntimeError) as error:
         raise bad_value(
             "A checkpoint must hold what was planned", f"{FILE} of another kind ({error!r:.80})",

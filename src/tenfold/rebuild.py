@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,7 @@ def replace(
     model: nn.Module, chosen: Sequence[Choice], kernels: Sequence[tuple[Tensor, ...]]
 ) -> nn.Module:
     """Copy the model once, with the new layers in the place of those that go."""
-    memo: dict[int, nn.Module] = {}
+    memo = own_results(model)
     for choice, factors in zip(chosen, kernels):
         layer = model.get_submodule(choice.site)
         bias = layer.bias if isinstance(layer.bias, Tensor) else None
@@ -80,6 +81,17 @@ def replace(
         new = FORMATS[choice.format].layers(site, choice.ranks, factors, bias)
         memo[id(layer)] = _like(new, layer)  # as a memo it serves the layer's other names too
     return copy.deepcopy(model, memo)
+
+
+def own_results(model: nn.Module) -> dict[int, Any]:
+    """As a memo, what modules computed and kept, as ``weight_norm`` does its weight: that cannot be
+    copied with its gradient, so its values are."""
+    return {
+        id(value): value.detach().clone()
+        for module in model.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
 
 
 def _like(new: nn.Module, layer: nn.Module) -> nn.Module:

@@ -90,7 +90,8 @@ def _typed(key: str, value: Any) -> Any:
     if key in ("budget", "tuning") and isinstance(value, Mapping):
         return ",".join(f"{name}={amount}" for name, amount in value.items())
     if key in ("formats", "include", "exclude"):
-        return tuple(value.split(",")) if isinstance(value, str) else tuple(map(str, value or ()))
+        names = value.split(",") if isinstance(value, str) else map(str, value or ())
+        return tuple(name.strip() for name in names)
     if value is None:
         return None
     wanted = {"epochs": int, "round_to": int, "seed": int, "threads": int, "rate": float}
@@ -99,7 +100,7 @@ def _typed(key: str, value: Any) -> Any:
         if kind is int and (isinstance(value, bool) or int(value) != float(value)):
             raise ValueError(value)
         return kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise _wrong_type(key, value, wanted[key]) from None
 
 

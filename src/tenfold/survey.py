@@ -10,13 +10,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from tenfold.costs import COSTS
 from tenfold.errors import InputError, bad_value
 from tenfold.formats import FORMATS
 from tenfold.forward import run
+from tenfold.looked_into import looked_into
 from tenfold.values import Call, Refusal, Site, Survey
 
+BY_NAME = Call(0, (), ())  # in place of a call whose input is not seen
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
@@ -45,6 +48,9 @@ def survey(
             refusals.append(Refusal(name, reason))
         else:
             sites.append(describe(layer, name, tuple(calls[name])))
+    read = looked_into(model, [site.name for site in sites], example) if sites else {}
+    refusals += [Refusal(name, reason) for name, reason in read.items()]
+    sites = [site for site in sites if site.name not in read]
     if not sites:
         raise nothing_to_compress(refusals)
     totals = {name: COSTS[name].measure(model, example) for name in COSTS}
@@ -126,12 +132,19 @@ def _reason(
         return "it carries hooks or a parametrization that a replacement would lose"
     if not calls:
         return "the example never runs it as a module"
+    if BY_NAME in calls:
+        return "its input is passed by name, layer(input=x), which hides it from measurement"
+    if "forward" in vars(layer):
+        return "its forward was replaced by hand"
     weight = layer.weight
     if not isinstance(weight, Tensor) or weight.dtype not in DTYPES:
         return f"its weight is {getattr(weight, 'dtype', None)}, not a real floating type"
     if len(tied[id(weight)]) > 1:
         others = [n for n in tied[id(weight)] if n != f"{name}.weight"]
         return f"its weight is shared with {', '.join(others)}"
+    if isinstance(layer.bias, Tensor) and len(tied[id(layer.bias)]) > 1:
+        others = [n for n in tied[id(layer.bias)] if n != f"{name}.bias"]
+        return f"its bias is shared with {', '.join(others)}"
     if getattr(layer, "groups", 1) > 1:
         return f"it has {layer.groups} groups, between which there is nothing to factor"
     if min(weight.shape[:2]) == 1:
@@ -163,14 +176,16 @@ def _record_calls(
     calls: dict[str, list[Call]] = {name: [] for name in layers}
 
     def recorder(name: str) -> Any:
-        def hook(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
+        def hook(layer: nn.Module, inputs: tuple[Any, ...], named: Any, output: Any) -> None:
+            if not inputs:
+                calls[name].append(BY_NAME)
+            elif isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
                 calls[name].append(_call(layer, inputs[0], output))
 
         return hook
 
     handles = [
-        layer.register_forward_hook(recorder(name))
+        layer.register_forward_hook(recorder(name), with_kwargs=True)
         for name, layer in layers.items()
         if not isinstance(layer, torch.nn.modules.lazy.LazyModuleMixin) and not _has_hooks(layer)
     ]
@@ -199,8 +214,16 @@ def _call(layer: nn.Module, x: Tensor, y: Tensor) -> Call:
 
 
 def check_finite(model: nn.Module) -> None:
-    """Refuse weights with NaN or infinity by name."""
-    for name, value in model.state_dict().items():
+    """Refuse weights and running statistics with NaN or infinity by name; other buffers may well
+    hold them, as masks do."""
+    running = ("running_mean", "running_var")
+    statistics = (named for named in model.named_buffers() if named[0].endswith(running))
+    for name, value in (*model.named_parameters(), *statistics):
+        if isinstance(value, UninitializedParameter | UninitializedBuffer):
+            raise bad_value(
+                "Weights must have been made", f"{name} of a lazy module without any",
+                "run the model once first",
+            )  # fmt: skip
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise bad_value(
                 "Weights must be finite",

@@ -27,6 +27,8 @@ def plan_arguments(recipe: Recipe) -> dict[str, Any]:
 @contextmanager
 def running(recipe: Recipe) -> Iterator[None]:
     """With the recipe's number of threads, or a thread a core."""
+    if recipe.threads is not None and recipe.threads < 1:
+        raise bad_value("threads must be 1 or more", recipe.threads, "leave them out")
     try:
         with torch_threads(recipe.threads or cores()):
             yield

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from tenfold.costs._base import COSTS, Cost, bias_count, element_size
+from tenfold.digest import tensors_of
 from tenfold.values import Op, Real
 
 
@@ -22,7 +23,7 @@ class Bytes(Cost):
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Distinct tensors of the state, in bytes."""
-        distinct = {t.data_ptr(): t for t in model.state_dict().values() if t.numel()}
+        distinct = {t.data_ptr(): t for t in tensors_of(model).values() if t.numel()}
         return float(sum(t.numel() * t.element_size() for t in distinct.values()))
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tenfold.costs._base import COSTS, Cost
 from tenfold.forward import run
 from tenfold.values import Op, Real
+
+
+@contextmanager
+def without_fast_path() -> Iterator[None]:
+    """Torch's transformer layers as their parts: fused into one operation they are not counted."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 class Macs(Cost):
@@ -24,7 +38,7 @@ class Macs(Cost):
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Half of what torch's counter of floating-point operations sees in a forward pass."""
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False) as counter, without_fast_path():
             run(model, example)
         return counter.get_total_flops() / 2  # torch counts a multiply and an add as two
 

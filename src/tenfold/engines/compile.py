@@ -10,7 +10,7 @@ import torch
 
 from tenfold.engines._base import ENGINES, Package, Run
 from tenfold.engines.eager import Eager, laid_out, pinned
-from tenfold.forward import call
+from tenfold.forward import copied, invoke
 
 
 class Compiled(Eager):
@@ -27,9 +27,9 @@ class Compiled(Eager):
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
         torch.compiler.reset()  # each shape compiles anew, within the limit on recompilations
-        inputs = laid_out(example, self.memory_format)
+        inputs = laid_out(copied(example), self.memory_format)
         compiled: Any = torch.compile(copy.deepcopy(package.content), dynamic=False)
-        return pinned(lambda: call(compiled, inputs), threads)
+        return pinned(lambda: invoke(compiled, inputs), threads)
 
 
 ENGINES.add("compile", Compiled())

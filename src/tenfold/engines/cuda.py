@@ -9,7 +9,7 @@ from torch import nn
 
 from tenfold.engines._base import ENGINES, Package, Run
 from tenfold.engines.eager import Eager, laid_out, pinned
-from tenfold.forward import call
+from tenfold.forward import copied, invoke
 from tenfold.tune.batches import to_device
 
 
@@ -32,10 +32,10 @@ class Cuda(Eager):
         return Package(package.content.to("cuda"), package.bytes)
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
-        inputs = to_device(laid_out(example, self.memory_format), torch.device("cuda"))
+        inputs = to_device(laid_out(copied(example), self.memory_format), torch.device("cuda"))
 
         def work() -> Any:
-            found = call(package.content, inputs)
+            found = invoke(package.content, inputs)
             torch.cuda.synchronize()
             return found
 

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from tenfold.digest import tensors_of
 from tenfold.engines._base import ENGINES, Engine, Package, Run
-from tenfold.forward import call
+from tenfold.forward import copied, invoke
 from tenfold.threads import torch_threads
 
 
@@ -28,14 +29,14 @@ class Eager(Engine):
         return str(torch.__version__)
 
     def package(self, model: nn.Module, example: Any) -> Package:
-        copied = copy.deepcopy(model).eval()
-        copied.to(memory_format=self.memory_format)  # type: ignore[call-overload]
-        return Package(copied, stored_bytes(copied))
+        own = copy.deepcopy(model).eval()
+        own.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        return Package(own, stored_bytes(own))
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
-        inputs = laid_out(example, self.memory_format)
+        inputs = laid_out(copied(example), self.memory_format)
         model = copy.deepcopy(package.content)  # loading brings the weights to memory
-        return pinned(lambda: call(model, inputs), threads)
+        return pinned(lambda: invoke(model, inputs), threads)
 
 
 class EagerContiguous(Eager):
@@ -73,7 +74,7 @@ def laid_out(example: Any, memory_format: torch.memory_format) -> Any:
 
 def stored_bytes(model: nn.Module) -> int:
     """Bytes of parameters and buffers, tied ones once."""
-    distinct = {t.data_ptr(): t.numel() * t.element_size() for t in model.state_dict().values()}
+    distinct = {t.data_ptr(): t.numel() * t.element_size() for t in tensors_of(model).values()}
     return sum(distinct.values())
 
 

@@ -26,10 +26,10 @@ class Called:
 def follow(model: nn.Module, names: Sequence[str], inputs: Any) -> list[Called]:
     """The named layers in the order of their first call.
 
-    A BatchNorm follows a layer when it reads the very tensor that the layer gave, and the layer
-    is called once: only then is its mean that layer's to correct.
+    A BatchNorm follows a layer when it reads the very tensor that the layer gave, unchanged, and
+    both are called once: only then is its mean that layer's to correct.
     """
-    made: dict[int, str] = {}
+    made: dict[tuple[int, int], str] = {}  # by identity, and version: some work in place
     kept: list[Any] = []  # tensors stay alive, so that no two share an identity
     counts: dict[str, int] = {}
     reads: dict[str, str] = {}
@@ -37,15 +37,17 @@ def follow(model: nn.Module, names: Sequence[str], inputs: Any) -> list[Called]:
     def given(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             counts[name] = counts.get(name, 0) + 1
-            made[id(output)] = name
+            made[id(output), output._version] = name
             kept.append(output)
 
         return hook
 
     def taken(name: str) -> Any:
         def hook(module: nn.Module, args: Any) -> None:
-            if args and id(args[0]) in made:
-                reads[made[id(args[0])]] = name
+            counts[name] = counts.get(name, 0) + 1
+            layer = made.get((id(args[0]), args[0]._version)) if args else None
+            if layer:
+                reads[layer] = name
 
         return hook
 
@@ -60,4 +62,5 @@ def follow(model: nn.Module, names: Sequence[str], inputs: Any) -> list[Called]:
     finally:
         for handle in handles:
             handle.remove()
-    return [Called(n, count, reads.get(n) if count == 1 else None) for n, count in counts.items()]
+    alone = {layer: norm for layer, norm in reads.items() if counts[layer] == counts[norm] == 1}
+    return [Called(n, count, alone.get(n)) for n, count in counts.items() if n in names]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tenfold.forward import call
 from tenfold.processes import share, world
-from tenfold.sense.moments import patches
+from tenfold.sense.moments import batched, patches
 from tenfold.values import Site
 
 POSITIONS = 2**18  # receptive fields looked at over all inputs; more add time, not knowledge
@@ -108,8 +108,7 @@ def receptive_fields(site: Site, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor,
     if site.kind == "linear":
         yield x.flatten(0, -2), y.flatten(0, -2)
         return
-    axes = len(site.kernel)
-    x, y = (t if t.ndim == axes + 2 else t.unsqueeze(0) for t in (x, y))
+    x, y = batched(site, x), batched(site, y)
     numbers = y[0, 0].numel() * site.in_channels * site.window
     size = max(1, CHUNK // numbers)
     for some, theirs in zip(x.split(size), y.split(size)):
@@ -121,7 +120,8 @@ def seen_at(model: nn.Module, name: str, inputs: Any, calls: int, output: bool) 
     found: list[Tensor] = []
 
     def keep(module: nn.Module, args: tuple[Any, ...], result: Any) -> None:
-        found.append((result if output else args[0]).detach())
+        seen = (result if output else args[0]).detach()
+        found.append(seen if calls == 1 else seen.clone())  # what comes next may work in place
         if len(found) == calls:
             raise _Reached
 

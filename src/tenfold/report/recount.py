@@ -13,6 +13,7 @@ from torch import nn
 from tenfold.bench import Timed
 from tenfold.costs import COSTS
 from tenfold.errors import PlanError
+from tenfold.plan_file import plain
 from tenfold.values import Choice, Plan, Refusal
 
 CLOSE = 0.1  # a predicted latency is good when the measured one is this near
@@ -150,7 +151,8 @@ def check_agreement(plan: Plan, counted: Mapping[str, float]) -> None:
 
 def report_to_json(report: Report) -> dict[str, Any]:
     """A dictionary of plain values."""
-    return {**asdict(report), "lines": [asdict(line) for line in report.lines]}
+    told: dict[str, Any] = plain({**asdict(report), "lines": [asdict(x) for x in report.lines]})
+    return told
 
 
 def environment() -> dict[str, Any]:

@@ -134,11 +134,12 @@ def unreachable(limit: Limit, smallest: float, fixed: float, total: float) -> Bu
     value, least, whole, rest = (
         say_quantity(limit.cost, x) for x in (limit.value, smallest, total, fixed)
     )
+    share = smallest / total * 1.001
+    more = f"ask for at least {limit.cost}={share:.4f}, or " if share <= 1 else ""
     return BudgetError(
         f"The limit {limit.cost}={limit.asked} ({value}) cannot be met, but found "
         f"{least} of {whole} ({smallest / total:.1%}) as the smallest reachable, "
-        f"{rest} of it in parts no format can touch; ask for at least "
-        f"{limit.cost}={smallest / total * 1.001:.4f}, or allow more layers and formats."
+        f"{rest} of it in parts no format can touch; {more}allow more layers, formats and ranks."
     )
 
 

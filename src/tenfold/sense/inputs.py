@@ -27,8 +27,8 @@ def synthetic_inputs(
     """
     if not can_synthesise(model, example):
         raise bad_value(
-            "Synthetic inputs need BatchNorm statistics and one input tensor", "none",
-            "pass data, 100 unlabelled inputs are enough",
+            "Synthetic inputs need BatchNorm statistics and one input tensor that gradients reach",
+            "none", "pass data, 100 unlabelled inputs are enough",
         )  # fmt: skip
 
     def make() -> dict[str, Tensor]:

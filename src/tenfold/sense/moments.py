@@ -60,8 +60,10 @@ def accumulate(
     def watch(name: str) -> Any:
         def hook(layer: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             add_inputs(sums[name], sites[name], args[0].detach())
-            output = output if output.requires_grad else output.requires_grad_()
-            output.register_hook(lambda grad: add_gradient(sums[name], sites[name], grad))
+            if not output.requires_grad:  # a copy, for an activation may work in place on it
+                output = output.requires_grad_().clone()
+            if output.requires_grad:  # not where the network itself switches gradients off
+                output.register_hook(lambda grad: add_gradient(sums[name], sites[name], grad))
             return output
 
         return hook
@@ -87,7 +89,7 @@ def drawn_loss(output: Tensor) -> Tensor:
 
 def add_inputs(sums: Sums, site: Site, x: Tensor) -> None:
     """Input second moments: channels, and whole patches where they are small enough."""
-    x = x.float()
+    x = batched(site, x.float())
     rows = x.flatten(0, -2) if site.kind == "linear" else x.movedim(1, -1).flatten(0, -2)
     # a strided layer sees fewer positions than there are; the mean over all is as good
     share = positions_of(site) / max(1, len(rows) // len(x)) if site.kind != "linear" else 1.0
@@ -98,6 +100,11 @@ def add_inputs(sums: Sums, site: Site, x: Tensor) -> None:
         sums.patches = sums.patches + seen.T @ seen
 
 
+def batched(site: Site, x: Tensor) -> Tensor:
+    """With a batch mode, which convolutions do not need."""
+    return x.unsqueeze(0) if site.kind != "linear" and x.ndim == len(site.kernel) + 1 else x
+
+
 def positions_of(site: Site) -> float:
     """Output positions an image, over one call."""
     return max(1, torch.tensor(site.calls[0].out_size).prod().item()) if site.calls else 1
@@ -105,6 +112,7 @@ def positions_of(site: Site) -> float:
 
 def patches(site: Site, x: Tensor) -> Tensor:
     """Every receptive field as a row ``(positions, in * window)``."""
+    x = batched(site, x)
     if site.kind == "conv1d":
         x = x.unsqueeze(2)
     kernel = (1, *site.kernel)[-2:]
@@ -129,7 +137,7 @@ def sides(site: Site) -> list[int]:
 
 def add_gradient(sums: Sums, site: Site, grad: Tensor) -> None:
     """Second moment of the output's gradient."""
-    grad = grad.detach().float()
+    grad = batched(site, grad.detach().float())
     rows = grad.flatten(0, -2) if site.kind == "linear" else grad.movedim(1, -1).flatten(0, -2)
     sums.outputs = sums.outputs + rows.T @ rows
     sums.positions += len(rows)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.augment import is_image
-from tenfold.errors import bad_value
+from tenfold.errors import TenfoldError, bad_value
 from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
@@ -84,8 +85,8 @@ def sense(
         batches, origin = take(calibration, images, model), "calibration"
     elif metric == "synthetic" and not possible:
         raise bad_value(
-            "Synthetic inputs need BatchNorm statistics and one input tensor", "none",
-            "use metric='auto', or pass calibration=...",
+            "Synthetic inputs need BatchNorm statistics and one input tensor that gradients reach",
+            "none", "use metric='auto', or pass calibration=...",
         )  # fmt: skip
     elif metric == "noise" or (metric == "auto" and not possible and is_image(example)):
         return Sensed({}, (noise_like(model, example, images, seed),), "noise")
@@ -99,8 +100,24 @@ def sense(
         )  # fmt: skip
         batches = tuple(made["inputs"].split(BATCH))
     torch.manual_seed(seed)
-    metrics = estimate_moments(model, survey.sites, batches)
+    with told_of_calibration(origin):
+        metrics = estimate_moments(model, survey.sites, batches)
     return Sensed(metrics, batches, origin, time.perf_counter() - began)
+
+
+@contextmanager
+def told_of_calibration(origin: str) -> Iterator[None]:
+    """What the model says of calibration batches that do not fit it, in one sentence."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError) as error:
+        if origin != "calibration" or isinstance(error, TenfoldError):
+            raise
+        told = (str(error).strip().splitlines() or [""])[0]
+        raise bad_value(
+            "Calibration batches must run through the model", f"{type(error).__name__}: {told}",
+            "give batches as (inputs, labels), inputs alone, or mappings of its keywords",
+        ) from error  # fmt: skip
 
 
 def affordable(survey: Survey, example: Any) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tenfold.forward import evaluating
+from tenfold.forward import call, evaluating, frozen_rng
 from tenfold.progress import Progress, silent
 
 STEPS = 80
@@ -26,9 +26,21 @@ RATE = 0.1
 
 
 def can_synthesise(model: nn.Module, example: Any) -> bool:
-    """Whether there is something to match, and an input that gradients can reach."""
+    """Whether there is something to match, and inputs of any number that gradients reach."""
     single = isinstance(example, Tensor) and example.is_floating_point() and example.ndim > 1
-    return single and bool(statistics(model))
+    return single and bool(statistics(model)) and learnable(model, example)
+
+
+def learnable(model: nn.Module, example: Tensor) -> bool:
+    """Whether two inputs run as a batch, through a BatchNorm, and gradients come back to them."""
+    device = next(model.parameters()).device
+    x = example[:1].detach().repeat(2, *[1] * (example.ndim - 1)).to(device).requires_grad_()
+    with evaluating(model), frozen(model), frozen_rng(), torch.enable_grad():
+        try:
+            mismatch(model, x).backward()  # type: ignore[no-untyped-call]
+        except (RuntimeError, ValueError, TypeError, IndexError):
+            return False
+    return x.grad is not None
 
 
 def statistics(model: nn.Module) -> list[_BatchNorm]:
@@ -68,7 +80,7 @@ def mismatch(model: nn.Module, x: Tensor) -> Tensor:
 
     handles = [layer.register_forward_pre_hook(look) for layer in statistics(model)]
     try:
-        model(x)
+        call(model, x)
     finally:
         for handle in handles:
             handle.remove()

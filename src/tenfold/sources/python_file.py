@@ -76,9 +76,9 @@ def told_in_a_sentence(text: str) -> Iterator[None]:
         yield
     except TenfoldError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise bad_value(
-            f"{text} must run", f"{type(error).__name__}: {error}",
+            f"{text} must run", f"{type(error).__name__}: {' '.join(str(error).split())}",
             f"try it alone: python {text.rpartition(':')[0]}",
         ) from error  # fmt: skip
 
@@ -91,11 +91,10 @@ def import_file(file: Path) -> Any:
         raise bad_value("A source must be a Python file", file, "check the path")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that classes defined in it can be found by name
-    sys.path.insert(0, str(file.parent.resolve()))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.pop(0)
+    folder = str(file.parent.resolve())
+    if folder not in sys.path:  # and it stays there: functions and loaders import as they run
+        sys.path.insert(0, folder)
+    spec.loader.exec_module(module)
     return module
 
 

@@ -27,6 +27,7 @@ from tenfold.tune.rates import groups, let_learn
 from tenfold.tune.run import Run
 from tenfold.tune.score import Quality, Score, default_score
 from tenfold.tune.settings import TuneSettings
+from tenfold.tune.shards import load_state
 from tenfold.tune.slow_kernels import sparing_slow_kernels
 from tenfold.tune.state import Moving
 from tenfold.widen import widened
@@ -111,7 +112,7 @@ def tune(
         peak = settings.peak_rate(size(teacher), size(model))
         Run(moving, objective, data, judge, peak).train(progress)
     best = copy.deepcopy(model)
-    best.load_state_dict(once(lambda: moving.best))
+    load_state(best, once(lambda: moving.best))
     return Tuned(best.eval(), moving.reached.best_epoch, tuple(moving.reached.history))
 
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from tenfold.digest import tensors_of
+
 
 def whole(tensor: Tensor) -> Tensor:
     """The full tensor, in every process; one that is not spread as it is."""
@@ -32,13 +34,13 @@ def spread_again(model: nn.Module) -> None:
 def whole_state(model: nn.Module) -> dict[str, Tensor]:
     """Weights and buffers, detached copies."""
     spread_again(model)
-    return {k: whole(v.detach()).clone() for k, v in model.state_dict().items()}
+    return {k: whole(v.detach()).clone() for k, v in tensors_of(model).items()}
 
 
 @torch.no_grad()
 def load_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Put whole weights and buffers back. Raises KeyError or RuntimeError for a misfit."""
-    own = model.state_dict()
+    own = tensors_of(model)
     if own.keys() != state.keys():
         raise KeyError(*(own.keys() ^ state.keys()))
     for name, tensor in own.items():

@@ -113,7 +113,7 @@ def test_pieces_of_one_size_give_the_same_as_the_whole():
         wanted = model(x)
         right = wanted.argmax(1)
         right[0] = (right[0] + 1) % 5
-        assert score(model, [(x, right)], 2, dynamic=False) == pytest.approx(600 / 7)
+        assert score(model, [(x, right)], 2, dynamic=False, class_mode=1) == pytest.approx(600 / 7)
     assert seen == [3, 3, 3]
     assert torch.allclose(found, wanted, atol=1e-5)
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from tenfold.bench.interleave import Timing, interleave
 from tenfold.bench.memory import peak_growth
 from tenfold.bench.tile import tile
 from tenfold.engines import ENGINES, Engine, check_available
-from tenfold.engines._tensors import first_tensor
-from tenfold.errors import bad_value
-from tenfold.forward import run
+from tenfold.engines._tensors import first_tensor, gap
+from tenfold.errors import TenfoldError, bad_value
+from tenfold.forward import frozen_rng, run
 from tenfold.progress import Progress, silent
 from tenfold.threads import torch_threads
 
@@ -97,7 +97,7 @@ def compare(
         raise bad_value("Batch sizes must be at least 1", list(batches), "write --batch 1,32")
     chosen = [check_available(name) for name in engines]
     cells: list[Cell] = []
-    with torch_threads(threads):
+    with torch_threads(threads), frozen_rng():
         for engine in chosen:
             for size in batches:
                 cells.append(
@@ -112,14 +112,15 @@ def fill_cell(
     engine: Engine, models: Mapping[str, nn.Module], inputs: Any, batch: int, threads: int,
     runs: int, warmup: int, seconds: float,
 ) -> Cell:  # fmt: skip
-    """One engine, one batch size."""
+    """One engine, one batch size. Raises InputError when a model does not run at it."""
+    expected = {name: output_at(model, inputs, batch) for name, model in models.items()}
     packages = {name: engine.package(model, inputs) for name, model in models.items()}
     memory = {
         name: peak_growth(lambda package=package: engine.load(package, inputs, threads))  # type: ignore[misc]
         for name, package in packages.items()
     }
     calls = {name: engine.load(package, inputs, threads) for name, package in packages.items()}
-    differences = {name: difference(calls[name](), model, inputs) for name, model in models.items()}
+    differences = {name: difference(calls[name](), expected[name]) for name in models}
     timings = interleave(calls, runs, warmup, seconds)
     measured = {
         name: Measured(timings[name], memory[name], packages[name].bytes, differences[name])
@@ -128,10 +129,23 @@ def fill_cell(
     return Cell(engine.name, engine.label, engine.version(), threads, batch, measured)
 
 
-def difference(output: Any, model: nn.Module, inputs: Any) -> float:
-    """Largest difference from PyTorch's output, relative to its largest value."""
-    got, expected = first_tensor(output).double(), first_tensor(run(model, inputs)).double()
-    return float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
+def output_at(model: nn.Module, inputs: Any, batch: int) -> Tensor:
+    """PyTorch's first output."""
+    try:
+        return first_tensor(run(model, inputs))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, TenfoldError):
+            raise
+        told = (str(error).strip().splitlines() or [""])[0]
+        raise bad_value(
+            f"The model must run at batch {batch}", f"{type(error).__name__}: {told}",
+            "time it at the batch sizes that it takes",
+        ) from error  # fmt: skip
+
+
+def difference(output: Any, expected: Tensor) -> float:
+    """Largest difference from the expected output, relative to its largest value."""
+    return gap(expected.double(), first_tensor(output).double())
 
 
 def engines_at_hand() -> tuple[str, ...]:

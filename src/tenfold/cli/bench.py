@@ -43,6 +43,9 @@ Original = Annotated[
 ]
 
 
+HEADS = ("model", "#batch", "#ms", "#10-90 %", "#faster", "#at work", "#file", "#peak")
+
+
 def bench(
     what: What,
     engine: Engines = None,
@@ -114,35 +117,29 @@ def read_batches(text: str) -> tuple[int, ...]:
 
 
 def show_cells(out: Console, cells: Sequence[Cell], runs: int) -> None:
-    """A row an engine, batch size and model."""
-    rows = []
-    for cell in cells:
-        first = next(iter(cell.models))
-        for name, found in cell.models.items():
-            time = found.timing
-            rows.append([
-                cell.label if name == first else "", name, str(cell.batch), f"{time.median:.3f}",
-                f"{time.low:.3f}-{time.high:.3f}", f"{cell.ratio(first, name):.2f}x",
-                f"{cell.busy_ratio(first, name):.2f}x", megabytes(found.bytes),
-                megabytes(found.memory),
-            ])  # fmt: skip
-    heads = [
-        "engine",
-        "model",
-        "#batch",
-        "#ms",
-        "#10-90 %",
-        "#faster",
-        "#at work",
-        "#file",
-        "#peak",
-    ]
-    out.print(table("Latency", heads, rows))
+    """A table an engine: a row a batch size and model."""
+    for label, rows in cell_rows(cells).items():
+        out.print(table(label, HEADS, rows))
     out.print(
         f"{cells[0].threads} thread(s), median and spread of at most {runs} interleaved runs; "
         "'at work' compares the time the process had a processor, which other programs disturb "
         "less; peak is what it grows by at its highest while it loads and runs the model."
     )
+
+
+def cell_rows(cells: Sequence[Cell]) -> dict[str, list[list[str]]]:
+    """Rows of text by the engine's label."""
+    found: dict[str, list[list[str]]] = {}
+    for cell in cells:
+        first = next(iter(cell.models))
+        for name, one in cell.models.items():
+            time = one.timing
+            found.setdefault(cell.label, []).append([
+                name, str(cell.batch), f"{time.median:.3f}", f"{time.low:.3f}-{time.high:.3f}",
+                f"{cell.ratio(first, name):.2f}x", f"{cell.busy_ratio(first, name):.2f}x",
+                in_bytes(one.bytes), in_bytes(one.memory),
+            ])  # fmt: skip
+    return found
 
 
 def show_layers(out: Console, engine: str, found: Sequence[LayerTime]) -> None:
@@ -158,6 +155,8 @@ def show_layers(out: Console, engine: str, found: Sequence[LayerTime]) -> None:
     out.print(table(f"\nAlone in {engine}", heads, rows))
 
 
-def megabytes(count: int | None) -> str:
+def in_bytes(count: int | None) -> str:
     """Bytes in words."""
-    return "unknown" if count is None else f"{count / 1e6:.1f} MB"
+    if count is None:
+        return "unknown"
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from tenfold.cli._options import Json, Weights
-from tenfold.cli._run import running
+from tenfold.cli._run import read_mode, running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import Folder, Source, original_of
 from tenfold.deploy.export import Exported
@@ -83,7 +83,8 @@ def export(
     loaded = open_model(recipe.source, recipe.weights, recipe.example)
     model = load(folder, loaded.model)
     if int8:
-        quantise_and_show(folder, loaded, model, to, out, data, test, json)
+        mode = read_mode(recipe.class_mode or "1")
+        quantise_and_show(folder, loaded, model, to, out, data, test, mode, json)
         return
     with running(Recipe()):
         done = write(model, loaded.example, out, to=to, fused=not no_fuse)
@@ -103,7 +104,7 @@ def check_flags(int8: bool, no_fuse: bool, data: Mapping[str, str | None]) -> No
 
 def quantise_and_show(
     folder: str, loaded: Loaded, model: nn.Module, to: str, out: str, data: str | None,
-    test: str | None, json: bool,
+    test: str | None, mode: int | None, json: bool,
 ) -> None:  # fmt: skip
     """Quantise, measure, show the float files and the int8 one in a table, and put them into the
     report of the saved model."""
@@ -112,7 +113,7 @@ def quantise_and_show(
         done = quantise(
             model, loaded.example, out, to=to, original=loaded.model, progress=progress,
             calibration=open_data(data, "train") if data else None,
-            test=open_data(labelled, "test") if labelled else None,
+            test=open_data(labelled, "test") if labelled else None, class_mode=mode,
         )  # fmt: skip
     show_quantised(console(json), done)
     page = note_file(folder, quantised_to_json(done))

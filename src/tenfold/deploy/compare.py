@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tenfold.deploy.explain import not_exported, told_by
 from tenfold.deploy.trace import trace
+from tenfold.engines._tensors import gap
 from tenfold.errors import bad_value
 from tenfold.exporters import Exporter
 from tenfold.exporters._base import Runner
@@ -52,7 +53,7 @@ def difference(wanted: Sequence[Tensor], found: Sequence[Tensor]) -> float:
     """The largest difference as a share of the largest value; infinite for other shapes."""
     if [x.shape for x in wanted] != [x.shape for x in found]:
         return float("inf")
-    return max((_gap(x.double(), y.double()) for x, y in zip(wanted, found)), default=0.0)
+    return max((gap(x.double(), y.double()) for x, y in zip(wanted, found)), default=0.0)
 
 
 def tolerance(outputs: Sequence[Tensor]) -> float:
@@ -108,12 +109,3 @@ def calls_of(model: nn.Module, example: Any) -> Iterator[tuple[str, nn.Module, A
     for name, inputs in seen.items():
         if inputs:
             yield name, copy.deepcopy(layers[name]), inputs
-
-
-def _gap(wanted: Tensor, found: Tensor) -> float:
-    """Of one output; not-a-number is right where the model gives it too."""
-    if wanted.numel() == 0:
-        return 0.0
-    both = wanted.isnan() & found.isnan()
-    gap = (wanted - found).abs().masked_fill(both | (wanted == found), 0).max()
-    return float(gap / wanted.nan_to_num(0, 0, 0).abs().max().clamp_min(1e-6))

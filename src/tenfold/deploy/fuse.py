@@ -12,13 +12,13 @@ from typing import Any
 from torch import nn
 from torch.export import ExportedProgram
 
+from tenfold.deploy.compare import difference, tolerance
 from tenfold.deploy.join import RULES
 from tenfold.deploy.pair import pairs
 from tenfold.deploy.trace import trace
+from tenfold.errors import TenfoldError
 from tenfold.forward import run
 from tenfold.inputs import leaves, shuffle
-
-TOLERANCE = 1e-4  # of the largest output; beyond it the copy is handed back unfused
 
 
 def fuse(model: nn.Module, example: Any) -> nn.Module:
@@ -27,15 +27,19 @@ def fuse(model: nn.Module, example: Any) -> nn.Module:
     BatchNorm goes into the convolution or linear layer right before it, which takes its place
     with a bias; a pointwise layer right after another layer is multiplied into it where that
     does not cost more. What is merged away becomes ``nn.Identity``. ``model`` is not changed.
-    A copy whose outputs differ by more than rounding on the example is dropped for a plain one.
+    A copy whose outputs differ by more than rounding on the example, or which the network cannot
+    do with because it looks into a merged layer, is dropped for a plain one.
 
     Raises InputError when the model cannot be traced; the sentence names the operation.
     """
     plain = copy.deepcopy(model).eval()
-    fused = copy.deepcopy(plain)
-    while join_pairs(fused, trace(fused, example)):
-        pass
-    return fused if same(plain, fused, example) else plain
+    fused, program = copy.deepcopy(plain), trace(plain, example)
+    try:
+        while join_pairs(fused, program):
+            program = trace(fused, example)
+        return fused if same(plain, fused, example) else plain
+    except (TenfoldError, RuntimeError, AttributeError):  # the network looks into what was merged
+        return plain
 
 
 def join_pairs(model: nn.Module, program: ExportedProgram) -> bool:
@@ -55,8 +59,7 @@ def join_pairs(model: nn.Module, program: ExportedProgram) -> bool:
 def same(model: nn.Module, fused: nn.Module, example: Any) -> bool:
     """Whether both give the same outputs, but for rounding, on the example and on noise."""
     for probe in (example, shuffle(example)):
-        for wanted, found in zip(leaves(run(model, probe)), leaves(run(fused, probe))):
-            size = wanted.abs().max().clamp_min(1e-6)
-            if not bool(((wanted - found).abs().max() <= TOLERANCE * size).all()):
-                return False
+        wanted, found = leaves(run(model, probe)), leaves(run(fused, probe))
+        if not difference(wanted, found) <= tolerance(wanted):
+            return False
     return True

@@ -13,9 +13,12 @@ from torch import Tensor
 from tenfold.bench.interleave import Timing, interleave
 from tenfold.exporters import EXPORTERS
 from tenfold.exporters._base import Runner
+from tenfold.forward import frozen_rng
 from tenfold.inputs import batch_of, cut, resize
 from tenfold.progress import Progress, silent
 from tenfold.tune.batches import logits_of, read_batch
+from tenfold.tune.reading import fitting, guarded
+from tenfold.tune.score import hits_of
 
 RUNS, WARMUP = 60, 10
 
@@ -32,14 +35,17 @@ class Measured:
 
 def measure_files(
     to: str, files: Mapping[str, Path], example: Any, test: Iterable[Any] | None,
-    batches: Sequence[int], progress: Progress = silent,
+    batches: Sequence[int], class_mode: int | None = 1, progress: Progress = silent,
 ) -> tuple[Measured, ...]:  # fmt: skip
     """Every file on the same inputs, run by run in turn, in its runtime on one thread."""
     runners = {name: EXPORTERS[to].read(file) for name, file in files.items()}
     timings = {size: time_runners(runners, resize(example, size)) for size in batches}
     scores: dict[str, float | None] = dict.fromkeys(runners)
-    for done, name in enumerate(runners if test is not None else ()):
-        scores[name] = score(runners[name], test or (), batch_of(example), len(batches) > 1)
+    tested = test is not None and class_mode is not None
+    for done, name in enumerate(runners if tested else ()):
+        scores[name] = score(
+            runners[name], test or (), batch_of(example), len(batches) > 1, class_mode or 0
+        )
         progress("testing", done + 1, len(runners))
     return tuple(
         Measured(
@@ -56,15 +62,22 @@ def time_runners(runners: Mapping[str, Runner], inputs: Any) -> dict[str, Timing
     return interleave(calls, RUNS, WARMUP)
 
 
-def score(runner: Runner, test: Iterable[Any], batch: int, dynamic: bool) -> float:
-    """Top-1 in per cent over labelled batches, in pieces of ``batch`` where the file wants them."""
-    hits = seen = 0
-    for raw in test:
-        read = read_batch(raw, torch.device("cpu"))
-        size = batch_of(read.inputs) if dynamic else batch
-        found = logits_by_pieces(runner, read.inputs, size).argmax(1)
-        hits += int((found == read.labels).sum())
-        seen += read.labels.numel()
+def score(
+    runner: Runner, test: Iterable[Any], batch: int, dynamic: bool, class_mode: int
+) -> float | None:
+    """Top-1 in per cent over labelled batches, in pieces of ``batch`` where the file wants them;
+    None where they have no labels."""
+    hits, seen = 0.0, 0
+    with frozen_rng(0):
+        for raw in guarded(test):
+            read = read_batch(raw, torch.device("cpu"))
+            if read.labels is None:
+                return None
+            size = batch_of(read.inputs) if dynamic else batch
+            with fitting("Test batches", "give batches of the example's shape and type"):
+                found = logits_by_pieces(runner, read.inputs, size)
+            right, counted = hits_of(found, read.labels, class_mode)
+            hits, seen = hits + right, seen + counted
     return 100 * hits / max(seen, 1)
 
 

@@ -25,6 +25,7 @@ from tenfold.placing import placing
 from tenfold.progress import Progress, silent
 from tenfold.quantisers import QUANTISERS
 from tenfold.report.recount import environment
+from tenfold.tune.reading import fitting
 
 BATCH = 32  # inputs a calibration run
 LATENCY_BATCHES = (1, 32)
@@ -54,6 +55,7 @@ def quantise(
     calibration: Iterable[Any] | None = None,
     test: Iterable[Any] | None = None,
     original: nn.Module | None = None,
+    class_mode: int | None = 1,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Quantised:
@@ -70,6 +72,7 @@ def quantise(
         calibration: batches of training inputs; labels are not looked at. Without, inputs are
             made from the BatchNorm statistics.
         test: labelled batches on which accuracy is reported; they choose nothing.
+        class_mode: mode of the output that runs over classes, for accuracy; None for no classes.
         original: the network before compression, to stand in the same table.
         seed: of the inputs that are made.
         progress: called as ``progress(stage, done, total)``.
@@ -89,15 +92,16 @@ def quantise(
         folder = Path(scratch)
         models = {} if original is None else {"original": fuse(plain_copy(original), example)}
         paths, dynamic = write_floats(to, {**models, "compressed": fused}, example, folder)
-        inputs = calibration_inputs(plain, example, calibration, seed, progress)
         size = BATCH if dynamic else batch_of(example)
-        tried, files = try_variants(to, fused, example, inputs, size, folder, progress)
+        with fitting("Calibration batches", "give them in the example's shape and type"):
+            inputs = calibration_inputs(plain, example, calibration, seed, progress)
+            tried, files = try_variants(to, fused, example, inputs, size, folder, progress)
         best = min(tried, key=lambda variant: tried[variant])
         check_close(tried[best], to)
         shutil.copyfile(files[best], part)
         measured = measure_files(
             to, {**paths, "int8": files[best]}, example, test,
-            LATENCY_BATCHES if dynamic else (size,), progress,
+            LATENCY_BATCHES if dynamic else (size,), class_mode, progress,
         )  # fmt: skip
         done = Quantised(target, to, best, tried[best], tried, inputs[2], measured, environment())
         note = part.with_name(f"{target.name}.json")

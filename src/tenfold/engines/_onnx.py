@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tenfold.engines._tensors import flat_arrays
 from tenfold.errors import InputError
 
 OPSET = 18
@@ -53,18 +54,20 @@ def write_light(model: nn.Module, example: Tensor) -> bytes:
 
 def write_chain(layers: list[nn.Module], example: Tensor, light: bool = False) -> bytes:
     """Conv and MatMul nodes in a row: milliseconds where a tracing exporter takes seconds."""
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper, numpy_helper
 
+    dtype = flat_arrays(example)[0].dtype
+    kind = helper.np_dtype_to_tensor_dtype(dtype)
     nodes: list[Any] = []
     weights: list[Any] = []
     value = "input"
     for index, layer in enumerate(layers):
         made, held, value = _node(layer, index, value)
         for name, tensor in held:
-            array = tensor.detach().float().numpy()
+            array = tensor.detach().float().numpy().astype(dtype)
             if light:
                 shape = numpy_helper.from_array(np.array(array.shape, np.int64), f"{name}_shape")
-                fill = helper.make_tensor("fill", TensorProto.FLOAT, [1], [0.01])
+                fill = helper.make_tensor("fill", kind, [1], [0.01])
                 nodes.append(helper.make_node("ConstantOfShape", [shape.name], [name], value=fill))
                 weights.append(shape)
             else:
@@ -74,8 +77,8 @@ def write_chain(layers: list[nn.Module], example: Tensor, light: bool = False) -
     graph = helper.make_graph(
         nodes,
         "chain",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, list(example.shape))],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("input", kind, list(example.shape))],
+        [helper.make_tensor_value_info("output", kind, None)],
         weights,
     )
     opset = helper.make_operatorsetid("", OPSET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,11 +13,13 @@ from typing import Any
 
 from torch import nn
 
+from tenfold.costs import COSTS
 from tenfold.curves import Curve
 from tenfold.engines import check_available
 from tenfold.engines._onnx import export, write_light
 from tenfold.engines._tensors import flat_arrays
 from tenfold.latency.interpolate import choose_axes
+from tenfold.latency.table import COUNTED
 from tenfold.latency.unit import Unit, units_of
 from tenfold.placing import check_free, placing_folder
 from tenfold.progress import Progress, silent
@@ -39,13 +42,19 @@ def write_folder(
     check_available("onnxruntime")
     target = check_free(folder)
     units = grid_units(curves)
-    whole = export(model, example)
+    whole = export(copy.deepcopy(model).eval(), example)
     with placing_folder(target) as part:
         index = {unit.key: _write(part, number, unit) for number, unit in enumerate(units)}
         progress("layers", len(units), len(units))
         (part / "whole.onnx").write_bytes(whole)
-        shapes = [list(array.shape) for array in flat_arrays(example)]
-        listed = {"whole": {"file": "whole.onnx", "input": shapes}, "units": index}
+        arrays = flat_arrays(example)
+        shapes = [list(array.shape) for array in arrays]
+        most = [int(array.max()) if array.dtype.kind in "iu" else None for array in arrays]
+        listed = {
+            "whole": {"file": "whole.onnx", "input": shapes, "most": most},
+            "network": {name: COSTS[name].measure(model, example) for name in COUNTED},
+            "units": index,
+        }  # fmt: skip
         (part / "units.json").write_text(json.dumps(listed, indent=1), "utf-8")
         script = files("tenfold.latency").joinpath(SCRIPT).read_text("utf-8")
         (part / SCRIPT).write_text(script, "utf-8")

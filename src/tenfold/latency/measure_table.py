@@ -19,17 +19,31 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+TYPES = {
+    "tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32, "tensor(bool)": np.bool_,
+}  # fmt: skip
 
-def load(path: str, shape: list[Any], threads: int) -> Callable[[], Any]:
+
+def draw(shape: list[int], kind: str, most: int | None) -> Any:
+    """Noise of the type that an input has; whole numbers up to ``most``, as indices have to be."""
+    noise, dtype = np.random.default_rng(0), TYPES.get(kind, np.float32)
+    if most is not None:
+        return noise.integers(0, most + 1, shape).astype(dtype)
+    return noise.standard_normal(shape).astype(dtype)
+
+
+def load(
+    path: str, shape: list[Any], threads: int, most: list[int | None] | None = None
+) -> Callable[[], Any]:
     """A call that runs the model in a file on noise."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    noise = np.random.default_rng(0)
-    names = [each.name for each in session.get_inputs()]
     shapes = shape if isinstance(shape[0], list) else [shape]
-    feed = {n: noise.standard_normal(s).astype(np.float32) for n, s in zip(names, shapes)}
+    most = most or [None] * len(shapes)
+    feed = {x.name: draw(s, x.type, m) for x, s, m in zip(session.get_inputs(), shapes, most)}
     return lambda: session.run(None, feed)
 
 
@@ -53,7 +67,7 @@ def interleave(
     }
 
 
-def measure(folder: str, threads: int, runs: int, seconds: float) -> tuple[float, dict[str, float]]:
+def measure(folder: str, threads: int, runs: int, seconds: float) -> dict[str, Any]:
     """The whole network beside its dense layers, then each layer's stand-ins beside it."""
     with open(os.path.join(folder, "units.json"), encoding="utf-8") as file:
         index = json.load(file)
@@ -63,7 +77,8 @@ def measure(folder: str, threads: int, runs: int, seconds: float) -> tuple[float
         unit = shapes[key]
         return load(os.path.join(folder, unit["file"]), unit["input"], threads)
 
-    whole = load(os.path.join(folder, index["whole"]["file"]), index["whole"]["input"], threads)
+    net = index["whole"]
+    whole = load(os.path.join(folder, net["file"]), net["input"], threads, net["most"])
     dense = {key: call(key) for key, unit in shapes.items() if unit["dense"] == key}
     times = interleave({"": whole, **dense}, runs, 3, 10 * seconds)
     total = times.pop("")
@@ -75,7 +90,7 @@ def measure(folder: str, threads: int, runs: int, seconds: float) -> tuple[float
             for key in group[1:]:
                 times[key] = times[base] * found[key] / found[base]
         print(f"{number + 1} of {len(dense)} layers", flush=True)  # noqa: T201 - a script
-    return total, times
+    return {"network": index["network"], "whole": total, "times": times}
 
 
 def main() -> None:
@@ -87,10 +102,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=0.3, help="at most, a group of layers")
     asked = parser.parse_args()
-    whole, times = measure(asked.folder, asked.threads, asked.runs, asked.seconds)
+    found = measure(asked.folder, asked.threads, asked.runs, asked.seconds)
     table = {
         "tenfold_latency": 1, "engine": "onnxruntime", "threads": asked.threads,
-        "whole": whole, "times": times,
+        **found,
         "conditions": {"machine": platform.machine(), "version": onnxruntime.__version__},
     }  # fmt: skip
     with open(asked.out + ".part", "w", encoding="utf-8") as file:

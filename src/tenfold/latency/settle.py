@@ -73,7 +73,12 @@ def find_measured(
 ) -> Plan:  # fmt: skip
     """Search until every chosen row was measured; at last among measured rows alone."""
     sites = {site.name: site for site in survey.sites}
-    tight = [replace(x, value=(1 - MARGIN) * x.value) if x.cost == COST else x for x in limits]
+    tight = [
+        replace(x, value=(1 - MARGIN) * x.value)
+        if x.cost == COST and x.value < survey.totals[COST]  # else the network is fast enough
+        else x
+        for x in limits
+    ]
     plan = None
     for look in range(LOOKS):
         last = look == LOOKS - 1 and ruler.measure is not None

@@ -63,12 +63,14 @@ def from_table(table: Table, survey: Survey, target: Target) -> Ruler:
             f"{target.threads} thread(s)", f"{table.engine} on {table.threads}",
             f"write latency=...@{table.engine}:{table.threads}",
         )  # fmt: skip
+    way = "make one for this network and example with `tenfold table SOURCE --out DIR`"
     for site in survey.sites:
         for unit in units_of(site):
             if unit.key not in table.times:
-                raise bad_value(
-                    "A latency table must hold every layer of the network",
-                    f"no {unit.place} ({site.name})",
-                    "make one for this network and example with `tenfold table SOURCE --out DIR`",
-                )
+                rule = "A latency table must hold every layer of the network"
+                raise bad_value(rule, f"no {unit.place} ({site.name})", way)
+    for cost, count in (table.network or {}).items():
+        if survey.totals[cost] != count:
+            rule = f"A latency table must be of this network, of {survey.totals[cost]:,.0f} {cost}"
+            raise bad_value(rule, f"one of {count:,.0f}", way)
     return Ruler(table.whole, table.times)

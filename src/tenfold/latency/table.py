@@ -12,6 +12,7 @@ from typing import Any
 from tenfold.errors import InputError, bad_value
 
 VERSION = 1
+COUNTED = ("params", "macs")  # costs that tell one network from another
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Table:
     whole: float
     times: Mapping[str, float]
     conditions: Mapping[str, Any] = field(default_factory=dict)  # machine, versions
+    network: Mapping[str, float] | None = None  # its COUNTED costs; of older tables unknown
 
 
 def table_to_json(table: Table) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def read_table(path: str | Path) -> Table:
         times = {str(key): float(value) for key, value in data["times"].items()}
         table = Table(
             str(data["engine"]), int(data["threads"]), float(data["whole"]), times,
-            dict(data.get("conditions", {})),
+            dict(data.get("conditions", {})), data.get("network") and dict(data["network"]),
         )  # fmt: skip
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _refuse(path, f"{type(error).__name__} at {error}") from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -13,19 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.augment import is_image
-from tenfold.errors import TenfoldError, bad_value
+from tenfold.errors import bad_value
 from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
 from tenfold.sense.moments import estimate_moments
 from tenfold.sense.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
-from tenfold.tune.batches import read_batch
-from tenfold.tune.reading import guarded
+from tenfold.tune.batches import read_batch, rows_of
+from tenfold.tune.reading import fitting, guarded
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
 WORK = 4e12  # multiply-accumulates that making inputs may take, a minute or so of two cores
 BATCH = 64  # inputs a forward pass
+FORMS = "give batches as (inputs, labels), inputs alone, or mappings of its keywords"
 KINDS = ("auto", "synthetic", "noise", "frobenius")
 
 
@@ -100,24 +101,9 @@ def sense(
         )  # fmt: skip
         batches = tuple(made["inputs"].split(BATCH))
     torch.manual_seed(seed)
-    with told_of_calibration(origin):
+    with fitting("Calibration batches", FORMS) if origin == "calibration" else nullcontext():
         metrics = estimate_moments(model, survey.sites, batches)
     return Sensed(metrics, batches, origin, time.perf_counter() - began)
-
-
-@contextmanager
-def told_of_calibration(origin: str) -> Iterator[None]:
-    """What the model says of calibration batches that do not fit it, in one sentence."""
-    try:
-        yield
-    except (RuntimeError, ValueError, TypeError) as error:
-        if origin != "calibration" or isinstance(error, TenfoldError):
-            raise
-        told = (str(error).strip().splitlines() or [""])[0]
-        raise bad_value(
-            "Calibration batches must run through the model", f"{type(error).__name__}: {told}",
-            "give batches as (inputs, labels), inputs alone, or mappings of its keywords",
-        ) from error  # fmt: skip
 
 
 def affordable(survey: Survey, example: Any) -> int:
@@ -150,7 +136,7 @@ def take(calibration: Iterable[Any], images: int, model: nn.Module) -> tuple[Any
     for raw in islice(guarded(calibration), images):
         inputs = read_batch(raw, device).inputs
         kept.append(inputs)
-        seen += len(inputs) if isinstance(inputs, Tensor) else 1
+        seen += rows_of(inputs)
         if seen >= images:
             break
     if not kept:

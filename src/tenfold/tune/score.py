@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.errors import bad_value
 from tenfold.forward import call, evaluating
 from tenfold.progress import Progress, silent
 from tenfold.tune.asked import one_number
@@ -20,7 +21,7 @@ from tenfold.tune.batches import (
     rows_of,
 )
 from tenfold.tune.engine import Alone
-from tenfold.tune.reading import guarded
+from tenfold.tune.reading import fitting, guarded
 
 Score = Callable[[nn.Module], float]
 Quality = Callable[[Any, Any], "Tensor | float"]  # output, batch as it came; higher is better
@@ -54,16 +55,37 @@ def accuracy(
     *, engine: Alone | None = None,
 ) -> float:  # fmt: skip
     """Top-1 in per cent over labelled batches; labels of -100 do not count. The model's mode is
-    put back."""
+    put back.
+
+    Raises InputError for batches that the model does not take, or whose labels are no classes.
+    """
 
     def hits(batch: Batch) -> tuple[float, int]:
-        found = logits_of(call(model, batch.inputs)).argmax(class_mode)
-        counted = batch.labels != -100
-        number = int(counted.sum())
-        return float((found == batch.labels)[counted].sum()) / max(number, 1), number
+        with fitting("Test batches", "give batches as it was trained on"):
+            logits = logits_of(call(model, batch.inputs))
+        right, counted = hits_of(logits, batch.labels, class_mode)
+        return right / max(counted, 1), counted
 
     with evaluating(model), torch.no_grad():
         return 100 * mean_over(batches, hits, model, engine or Alone(), progress)
+
+
+def hits_of(logits: Tensor, labels: Any, class_mode: int) -> tuple[float, int]:
+    """How many labels are the likeliest class, and how many count. Raises InputError."""
+    if not isinstance(labels, Tensor):
+        raise bad_value(
+            "Accuracy needs labelled batches", "none with labels",
+            "give batches as (inputs, labels), or pass a quality of your own",
+        )  # fmt: skip
+    found = logits.argmax(class_mode) if -logits.ndim <= class_mode < logits.ndim else logits
+    if found.shape != labels.shape or labels.is_floating_point():
+        raise bad_value(
+            f"Labels must be classes along mode {class_mode} of the output, of shape "
+            f"{tuple(found.shape)}", f"{labels.dtype} of shape {tuple(labels.shape)}",
+            "name the class mode, or pass a quality of your own",
+        )  # fmt: skip
+    counted = labels != -100
+    return float((found == labels)[counted].sum()), int(counted.sum())
 
 
 def mean_quality(
@@ -73,7 +95,9 @@ def mean_quality(
     """Mean over all inputs of ``quality(output, batch)``, itself a mean over its batch."""
 
     def judge(batch: Batch) -> tuple[float, int]:
-        found = one_number("quality", quality, call(model, batch.inputs), batch.raw)
+        with fitting("Test batches", "give batches as it was trained on"):
+            output = call(model, batch.inputs)
+        found = one_number("quality", quality, output, batch.raw)
         return float(found), rows_of(batch.raw)
 
     with evaluating(model), torch.no_grad():

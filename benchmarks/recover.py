@@ -84,8 +84,10 @@ def recover(arguments: argparse.Namespace, times: str, seed: int, data: dict[str
     plan = saved_plan(network, times) if past else plan_for(network, times, original)
     factored = saved_model(network, times, original) if past else tenfold.apply(plan, original)
     test = data["test"]
-    write_json(target / BEGUN, run)
-    write_plan(plan, target / PLAN)
+    if not (target / BEGUN).exists():  # else this goes on with an interrupted run
+        (target / PLAN).unlink(missing_ok=True)
+        write_plan(plan, target / PLAN)
+        write_json(target / BEGUN, run)
     settings = settings_for(arguments, seed + CYCLE * (len(run["cycles"]) - 1))
     clock = Stopwatch(target / "seconds.json", past["seconds"] if past else 0.0)
     tuned = tune(

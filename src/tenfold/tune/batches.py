@@ -82,6 +82,8 @@ def part_of(raw: Any, index: int, count: int) -> tuple[Any, float]:
     """One of ``count`` parts of a batch, and the weight of its mean in the whole batch's. Of a
     batch with fewer rows than parts some get its first row, without weight."""
     rows = rows_of(raw)
+    if not rows:
+        raise bad_value("A batch must hold inputs", "none", "check the loader")
     start, stop = rows * index // count, rows * (index + 1) // count
     share = (stop - start) * count / rows
     return _cut(raw, rows, *((start, stop) if share else (0, 1))), share

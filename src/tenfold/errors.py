@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class TenfoldError(Exception):
@@ -48,6 +49,23 @@ class Interrupted(TenfoldError):
 def bad_value(rule: str, found: object, way_out: str) -> InputError:
     """The one shape of an input error: ``rule, but found X; way out.``"""
     return InputError(f"{rule}, but found {found}; {way_out}.")
+
+
+@contextmanager
+def as_bad_value(rule: str, way_out: str) -> Iterator[None]:
+    """What a model, a runtime or an exporter raises inside, as bad input."""
+    try:
+        yield
+    except TenfoldError:
+        raise
+    except Exception as error:  # of classes of their own
+        raise bad_value(rule, in_a_line(error), way_out) from error
+
+
+def in_a_line(error: BaseException) -> str:
+    """An error's class, and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return ": ".join((type(error).__name__, *lines[:1]))
 
 
 def unknown_name(kind: str, found: str, known: Iterable[str]) -> InputError:

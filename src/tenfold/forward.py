@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.inputs import mapped
+
 
 def call(model: nn.Module, example: Any) -> Any:
     """``invoke`` on a copy: some networks normalise their input in place."""
@@ -26,13 +28,7 @@ def invoke(model: nn.Module, example: Any) -> Any:
 
 def copied(example: Any) -> Any:
     """The example with tensors of its own, to which gradients still flow."""
-    if isinstance(example, Tensor):
-        return example.clone()
-    if isinstance(example, Mapping):
-        return {key: copied(value) for key, value in example.items()}
-    if type(example) in (tuple, list):
-        return type(example)(copied(value) for value in example)
-    return example
+    return mapped(Tensor.clone, example)
 
 
 def run(model: nn.Module, example: Any) -> Any:

@@ -43,13 +43,18 @@ def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return tuple(values(example)), {}
 
 
-def mapped(change: Callable[[Tensor], Any], example: Any) -> Any:
-    """The example with ``change`` made to every tensor."""
-    if isinstance(example, Mapping):
-        return {key: change(value) for key, value in example.items()}
-    if isinstance(example, (tuple, list)):
-        return tuple(change(value) for value in example)
-    return change(example)
+def mapped(change: Callable[[Tensor], Any], value: Any) -> Any:
+    """A nested value with ``change`` made to every tensor in it; sequences keep their kind."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: mapped(change, item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        items = [mapped(change, item) for item in value]
+        if hasattr(value, "_fields"):
+            return type(value)(*items)
+        return tuple(items) if isinstance(value, tuple) else items
+    return value
 
 
 def resize(example: Any, batch: int) -> Any:

@@ -1,5 +1,5 @@
-"""Layers that the network looks into, by name: code that reads a layer's weight, or hands the layer
-to a fused kernel, cannot have a chain in its place."""
+"""Layers that the network looks into: code that reads a layer's weight, or hands the layer to a
+fused kernel, cannot have a chain in its place."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from tenfold.errors import in_a_line
 from tenfold.forward import run
 
 
 def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> dict[str, str]:
-    """Why layers must stay what they are: the network fails on the example with a stand-in there.
+    """Why layers must stay what they are: the network fails on the example with a chain there.
 
     One forward pass where there are none, else one a layer.
     """
@@ -25,26 +26,13 @@ def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> dict[st
 
 
 def failure(model: nn.Module, layers: Sequence[nn.Module], example: Any) -> str | None:
-    """What goes wrong with stand-ins for these layers, or None."""
-    with stood_in(model, {id(layer): StandIn(layer) for layer in layers}):
+    """What goes wrong with chains of one in the place of these layers, or None."""
+    with stood_in(model, {id(layer): nn.Sequential(layer) for layer in layers}):
         try:
             run(model, example)
         except Exception as error:
-            told = (str(error).strip().splitlines() or [""])[0]
-            return f"the network looks into it ({type(error).__name__}: {told})"
+            return f"the network looks into it ({in_a_line(error)})"
     return None
-
-
-class StandIn(nn.Module):
-    """Called it does what the layer does, by position or by name, and it has nothing to look at."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.inner = layer
-
-    def forward(self, input: Tensor) -> Any:
-        """The layer's output."""
-        return self.inner(input)
 
 
 @contextmanager

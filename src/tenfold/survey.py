@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from tenfold.costs import COSTS
-from tenfold.errors import InputError, bad_value
+from tenfold.errors import InputError, as_bad_value, bad_value
 from tenfold.formats import FORMATS
 from tenfold.forward import run
 from tenfold.looked_into import looked_into
@@ -139,12 +139,10 @@ def _reason(
     weight = layer.weight
     if not isinstance(weight, Tensor) or weight.dtype not in DTYPES:
         return f"its weight is {getattr(weight, 'dtype', None)}, not a real floating type"
-    if len(tied[id(weight)]) > 1:
-        others = [n for n in tied[id(weight)] if n != f"{name}.weight"]
-        return f"its weight is shared with {', '.join(others)}"
-    if isinstance(layer.bias, Tensor) and len(tied[id(layer.bias)]) > 1:
-        others = [n for n in tied[id(layer.bias)] if n != f"{name}.bias"]
-        return f"its bias is shared with {', '.join(others)}"
+    for part, value in layer.named_parameters(recurse=False):
+        others = [owner for owner in tied[id(value)] if owner != f"{name}.{part}"]
+        if len(tied[id(value)]) > 1:
+            return f"its {part} is shared with {', '.join(others)}"
     if getattr(layer, "groups", 1) > 1:
         return f"it has {layer.groups} groups, between which there is nothing to factor"
     if min(weight.shape[:2]) == 1:
@@ -189,15 +187,10 @@ def _record_calls(
         for name, layer in layers.items()
         if not isinstance(layer, torch.nn.modules.lazy.LazyModuleMixin) and not _has_hooks(layer)
     ]
+    way = "pass an example of the shape and type the model expects"
     try:
-        run(model, example)
-    except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise bad_value(
-            "The model must run on the example",
-            f"{type(error).__name__}: {first}",
-            "pass an example of the shape and type the model expects",
-        ) from error
+        with as_bad_value("The model must run on the example", way):
+            run(model, example)
     finally:
         for handle in handles:
             handle.remove()

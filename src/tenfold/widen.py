@@ -7,12 +7,12 @@ overflows; what is handed back has the types of the original.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from tenfold.inputs import mapped
 from tenfold.rebuild import build_structure
 from tenfold.values import Plan
 
@@ -57,10 +57,4 @@ def _take_half(
 
 def _wide(inputs: Any) -> Any:
     """Tensors of half precision, also inside tuples, lists and mappings, in fp32."""
-    if isinstance(inputs, Tensor):
-        return inputs.float() if inputs.dtype in HALF else inputs
-    if isinstance(inputs, Mapping):
-        return {key: _wide(value) for key, value in inputs.items()}
-    if isinstance(inputs, (tuple, list)) and not hasattr(inputs, "_fields"):
-        return type(inputs)(_wide(value) for value in inputs)
-    return inputs
+    return mapped(lambda x: x.float() if x.dtype in HALF else x, inputs)

@@ -13,7 +13,7 @@ from tenfold.bench.memory import peak_growth
 from tenfold.bench.tile import tile
 from tenfold.engines import ENGINES, Engine, check_available
 from tenfold.engines._tensors import first_tensor, gap
-from tenfold.errors import TenfoldError, bad_value
+from tenfold.errors import as_bad_value, bad_value
 from tenfold.forward import frozen_rng, run
 from tenfold.progress import Progress, silent
 from tenfold.threads import torch_threads
@@ -131,16 +131,10 @@ def fill_cell(
 
 def output_at(model: nn.Module, inputs: Any, batch: int) -> Tensor:
     """PyTorch's first output."""
-    try:
+    with as_bad_value(
+        f"The model must run at batch {batch}", "time it at the batch sizes that it takes"
+    ):
         return first_tensor(run(model, inputs))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        if isinstance(error, TenfoldError):
-            raise
-        told = (str(error).strip().splitlines() or [""])[0]
-        raise bad_value(
-            f"The model must run at batch {batch}", f"{type(error).__name__}: {told}",
-            "time it at the batch sizes that it takes",
-        ) from error  # fmt: skip
 
 
 def difference(output: Any, expected: Tensor) -> float:

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from tenfold.bench.interleave import Timing, interleave
+from tenfold.errors import as_bad_value
 from tenfold.exporters import EXPORTERS
 from tenfold.exporters._base import Runner
 from tenfold.forward import frozen_rng
 from tenfold.inputs import batch_of, cut, resize
 from tenfold.progress import Progress, silent
 from tenfold.tune.batches import logits_of, read_batch
-from tenfold.tune.reading import fitting, guarded
-from tenfold.tune.score import hits_of
+from tenfold.tune.reading import guarded
+from tenfold.tune.score import FITTING, hits_of
 
 RUNS, WARMUP = 60, 10
 
@@ -41,12 +42,10 @@ def measure_files(
     runners = {name: EXPORTERS[to].read(file) for name, file in files.items()}
     timings = {size: time_runners(runners, resize(example, size)) for size in batches}
     scores: dict[str, float | None] = dict.fromkeys(runners)
-    tested = test is not None and class_mode is not None
-    for done, name in enumerate(runners if tested else ()):
-        scores[name] = score(
-            runners[name], test or (), batch_of(example), len(batches) > 1, class_mode or 0
-        )
-        progress("testing", done + 1, len(runners))
+    if test is not None and class_mode is not None:
+        for done, (name, runner) in enumerate(runners.items()):
+            scores[name] = score(runner, test, batch_of(example), len(batches) > 1, class_mode)
+            progress("testing", done + 1, len(runners))
     return tuple(
         Measured(
             name, file.stat().st_size, {size: timings[size][name] for size in batches},
@@ -74,7 +73,7 @@ def score(
             if read.labels is None:
                 return None
             size = batch_of(read.inputs) if dynamic else batch
-            with fitting("Test batches", "give batches of the example's shape and type"):
+            with as_bad_value(*FITTING):
                 found = logits_by_pieces(runner, read.inputs, size)
             right, counted = hits_of(found, read.labels, class_mode)
             hits, seen = hits + right, seen + counted

@@ -16,7 +16,7 @@ from tenfold.deploy.calibrate import calibration_inputs, in_batches
 from tenfold.deploy.export import check_suffix, plain_copy, usable
 from tenfold.deploy.fuse import fuse
 from tenfold.deploy.measure import Measured, logits_by_pieces, measure_files
-from tenfold.errors import bad_value
+from tenfold.errors import as_bad_value, bad_value
 from tenfold.exporters import EXPORTERS
 from tenfold.exporters._base import Runner
 from tenfold.forward import run
@@ -25,7 +25,6 @@ from tenfold.placing import placing
 from tenfold.progress import Progress, silent
 from tenfold.quantisers import QUANTISERS
 from tenfold.report.recount import environment
-from tenfold.tune.reading import fitting
 
 BATCH = 32  # inputs a calibration run
 LATENCY_BATCHES = (1, 32)
@@ -93,7 +92,10 @@ def quantise(
         models = {} if original is None else {"original": fuse(plain_copy(original), example)}
         paths, dynamic = write_floats(to, {**models, "compressed": fused}, example, folder)
         size = BATCH if dynamic else batch_of(example)
-        with fitting("Calibration batches", "give them in the example's shape and type"):
+        with as_bad_value(
+            "Calibration batches must run through the model",
+            "give them in the example's shape and type",
+        ):
             inputs = calibration_inputs(plain, example, calibration, seed, progress)
             tried, files = try_variants(to, fused, example, inputs, size, folder, progress)
         best = min(tried, key=lambda variant: tried[variant])

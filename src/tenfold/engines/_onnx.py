@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.engines._tensors import flat_arrays
-from tenfold.errors import InputError
+from tenfold.errors import as_bad_value
 
 OPSET = 18
 IR_VERSION = 10  # of the file; older runtimes refuse newer ones
@@ -123,17 +123,11 @@ def export(model: nn.Module, example: Any) -> bytes:
         keywords = dict(example)
     else:
         arguments = tuple(example) if isinstance(example, (tuple, list)) else (example,)
-    with quiet():
-        try:
-            program = torch.onnx.export(
-                model, arguments, kwargs=keywords, dynamo=True, opset_version=OPSET, verbose=False
-            )
-        except Exception as error:
-            told = str(error).strip().splitlines() or [type(error).__name__]
-            raise InputError(
-                f"A model must export to ONNX to run there, but found {type(error).__name__}: "
-                f"{told[0]}; time it on the engine eager."
-            ) from error
+    rule = "A model must export to ONNX to run there"
+    with quiet(), as_bad_value(rule, "time it on the engine eager"):
+        program = torch.onnx.export(
+            model, arguments, kwargs=keywords, dynamo=True, opset_version=OPSET, verbose=False
+        )
     assert program is not None
     return program.model_proto.SerializeToString()
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tenfold.digest import tensors_of
 from tenfold.engines._base import ENGINES, Engine, Package, Run
 from tenfold.forward import copied, invoke
+from tenfold.inputs import mapped
 from tenfold.threads import torch_threads
 
 
@@ -63,13 +63,9 @@ def pinned(work: Run, threads: int) -> Run:
 
 def laid_out(example: Any, memory_format: torch.memory_format) -> Any:
     """The example with its four-dimensional tensors in a memory format."""
-    if isinstance(example, Mapping):
-        return {key: laid_out(value, memory_format) for key, value in example.items()}
-    if isinstance(example, (tuple, list)):
-        return tuple(laid_out(value, memory_format) for value in example)
-    if not isinstance(example, Tensor) or example.ndim != 4:
-        return example
-    return example.contiguous(memory_format=memory_format)
+    return mapped(
+        lambda x: x.contiguous(memory_format=memory_format) if x.ndim == 4 else x, example
+    )
 
 
 def stored_bytes(model: nn.Module) -> int:

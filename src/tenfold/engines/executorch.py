@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tenfold.engines._base import ENGINES, Engine, Package, Run, lacking, version_of
 from tenfold.engines._onnx import quiet
 from tenfold.engines._tensors import flat_tensors
-from tenfold.errors import InputError
+from tenfold.errors import as_bad_value
 
 
 class ExecuTorch(Engine):
@@ -76,17 +76,11 @@ def lower(model: nn.Module, example: Any) -> bytes:
 
     keywords = dict(example) if isinstance(example, Mapping) else {}
     arguments = tuple(example) if isinstance(example, (tuple, list)) else (example,)
-    with quiet():
-        try:
-            exported = torch.export.export(Named(model), () if keywords else arguments, keywords)
-            edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
-            return bytes(edge.to_executorch().buffer)
-        except Exception as error:
-            told = str(error).strip().splitlines() or [type(error).__name__]
-            raise InputError(
-                f"A model must lower to ExecuTorch to run there, but found "
-                f"{type(error).__name__}: {told[0]}; time it on the engine eager."
-            ) from error
+    rule = "A model must lower to ExecuTorch to run there"
+    with quiet(), as_bad_value(rule, "time it on the engine eager"):
+        exported = torch.export.export(Named(model), () if keywords else arguments, keywords)
+        edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+        return bytes(edge.to_executorch().buffer)
 
 
 ENGINES.add("executorch", ExecuTorch())

@@ -10,7 +10,7 @@ from torch import nn
 from tenfold.engines._base import ENGINES, Engine, Package, Run, lacking, version_of
 from tenfold.engines._onnx import to_onnx
 from tenfold.engines._tensors import flat_arrays
-from tenfold.errors import bad_value
+from tenfold.errors import as_bad_value
 
 
 class OnnxRuntime(Engine):
@@ -37,18 +37,14 @@ class OnnxRuntime(Engine):
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         arrays = flat_arrays(example)
-        try:
+        with as_bad_value(
+            "A model must run in ONNX Runtime to be timed there", "time it on the engine eager"
+        ):
             session = onnxruntime.InferenceSession(
                 package.content, options, providers=["CPUExecutionProvider"]
             )
             feed = dict(zip((each.name for each in session.get_inputs()), arrays))
             session.run(None, feed)
-        except Exception as error:  # of classes of its own
-            told = (str(error).strip().splitlines() or [""])[0]
-            raise bad_value(
-                "A model must run in ONNX Runtime to be timed there",
-                f"{type(error).__name__}: {told}", "time it on the engine eager",
-            ) from error  # fmt: skip
         return lambda: session.run(None, feed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -13,20 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.augment import is_image
-from tenfold.errors import bad_value
+from tenfold.errors import as_bad_value, bad_value
 from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
 from tenfold.sense.moments import estimate_moments
 from tenfold.sense.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
 from tenfold.tune.batches import read_batch, rows_of
-from tenfold.tune.reading import fitting, guarded
+from tenfold.tune.reading import guarded
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
 WORK = 4e12  # multiply-accumulates that making inputs may take, a minute or so of two cores
 BATCH = 64  # inputs a forward pass
-FORMS = "give batches as (inputs, labels), inputs alone, or mappings of its keywords"
 KINDS = ("auto", "synthetic", "noise", "frobenius")
 
 
@@ -81,7 +80,8 @@ def sense(
         raise bad_value("metric must be a known name", repr(metric), f"use {', '.join(KINDS)}")
     began = time.perf_counter()
     images = images or affordable(survey, example)
-    possible = can_synthesise(model, example)
+    wanted = calibration is None and metric in ("auto", "synthetic")
+    possible = wanted and can_synthesise(model, example)
     if calibration is not None:
         batches, origin = take(calibration, images, model), "calibration"
     elif metric == "synthetic" and not possible:
@@ -101,9 +101,19 @@ def sense(
         )  # fmt: skip
         batches = tuple(made["inputs"].split(BATCH))
     torch.manual_seed(seed)
-    with fitting("Calibration batches", FORMS) if origin == "calibration" else nullcontext():
+    with told_of(origin):
         metrics = estimate_moments(model, survey.sites, batches)
     return Sensed(metrics, batches, origin, time.perf_counter() - began)
+
+
+def told_of(origin: str) -> AbstractContextManager[None]:
+    """Calibration batches that do not fit the model are bad input; inputs that were made fit."""
+    if origin != "calibration":
+        return nullcontext()
+    return as_bad_value(
+        "Calibration batches must run through the model",
+        "give batches as (inputs, labels), inputs alone, or mappings of its keywords",
+    )
 
 
 def affordable(survey: Survey, example: Any) -> int:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tenfold.errors import bad_value
+from tenfold.inputs import mapped
 from tenfold.tune.reading import guarded
 
 
@@ -43,22 +44,13 @@ def read_batch(
 
 def to_device(value: Any, device: torch.device, channels_last: bool = False) -> Any:
     """Tensors in nested sequences and mappings, moved; images laid out as asked."""
-    if isinstance(value, Tensor):
-        if channels_last and value.ndim == 4:
-            return value.to(device, memory_format=torch.channels_last)
-        return value.to(device)
-    if isinstance(value, Mapping):
-        return {key: to_device(item, device, channels_last) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return like(value, (to_device(item, device, channels_last) for item in value))
-    return value
 
+    def moved(x: Tensor) -> Tensor:
+        if channels_last and x.ndim == 4:
+            return x.to(device, memory_format=torch.channels_last)
+        return x.to(device)
 
-def like(sequence: Any, items: Iterable[Any]) -> Any:
-    """The items as the sequence's kind: a list, a tuple, or a tuple of the same names."""
-    if hasattr(sequence, "_fields"):
-        return type(sequence)(*items)
-    return tuple(items) if isinstance(sequence, tuple) else list(items)
+    return mapped(moved, value)
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
@@ -91,13 +83,7 @@ def part_of(raw: Any, index: int, count: int) -> tuple[Any, float]:
 
 def _cut(value: Any, rows: int, start: int, stop: int) -> Any:
     """Rows of every tensor that has as many as the batch; the rest as it is."""
-    if isinstance(value, Tensor):
-        return value[start:stop] if value.ndim and len(value) == rows else value
-    if isinstance(value, Mapping):
-        return {key: _cut(item, rows, start, stop) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return like(value, (_cut(item, rows, start, stop) for item in value))
-    return value
+    return mapped(lambda x: x[start:stop] if x.ndim and len(x) == rows else x, value)
 
 
 def logits_of(output: Any) -> Tensor:

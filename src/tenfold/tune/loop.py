@@ -103,7 +103,8 @@ def tune(
         moving = Moving(
             student, optimiser, Ema(student, settings.ema), scaler(settings.precision, device),
             where, settings, -(-count_batches(data) // settings.accumulate),
-            Path(checkpoint) if checkpoint else None, facts_of(teacher, loss, quality),
+            Path(checkpoint) if checkpoint else None,
+            facts_of(teacher, loss, quality) if checkpoint else {},
         )  # fmt: skip
         judge = score or default_score(
             validation, objective, classifies=loss is None, class_mode=settings.class_mode,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tenfold.errors import TenfoldError, TrainingError, bad_value
+from tenfold.errors import TenfoldError, TrainingError
 
 
 def guarded(data: Iterable[Any]) -> Iterator[Any]:
@@ -31,20 +31,6 @@ def two_inputs_needed(when: str) -> Iterator[None]:
         raise TrainingError(
             f"BatchNorm needs batches of two inputs or more, but found one {when}; pass "
             "drop_last=True to the DataLoader, or batchnorm='frozen' and reestimate=0."
-        ) from error
-
-
-@contextmanager
-def fitting(what: str, way: str) -> Iterator[None]:
-    """What a model or a runtime says of batches that do not fit it, as bad input."""
-    try:
-        yield
-    except TenfoldError:
-        raise
-    except Exception as error:  # runtimes raise errors of their own
-        told = (str(error).strip().splitlines() or [""])[0]
-        raise bad_value(
-            f"{what} must run through the model", f"{type(error).__name__}: {told}", way
         ) from error
 
 

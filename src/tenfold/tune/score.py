@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.errors import bad_value
+from tenfold.errors import as_bad_value, bad_value
 from tenfold.forward import call, evaluating
 from tenfold.progress import Progress, silent
 from tenfold.tune.asked import one_number
@@ -21,10 +21,11 @@ from tenfold.tune.batches import (
     rows_of,
 )
 from tenfold.tune.engine import Alone
-from tenfold.tune.reading import fitting, guarded
+from tenfold.tune.reading import guarded
 
 Score = Callable[[nn.Module], float]
 Quality = Callable[[Any, Any], "Tensor | float"]  # output, batch as it came; higher is better
+FITTING = "Test batches must run through the model", "give batches as it was trained on"
 
 
 def default_score(
@@ -61,7 +62,7 @@ def accuracy(
     """
 
     def hits(batch: Batch) -> tuple[float, int]:
-        with fitting("Test batches", "give batches as it was trained on"):
+        with as_bad_value(*FITTING):
             logits = logits_of(call(model, batch.inputs))
         right, counted = hits_of(logits, batch.labels, class_mode)
         return right / max(counted, 1), counted
@@ -95,7 +96,7 @@ def mean_quality(
     """Mean over all inputs of ``quality(output, batch)``, itself a mean over its batch."""
 
     def judge(batch: Batch) -> tuple[float, int]:
-        with fitting("Test batches", "give batches as it was trained on"):
+        with as_bad_value(*FITTING):
             output = call(model, batch.inputs)
         found = one_number("quality", quality, output, batch.raw)
         return float(found), rows_of(batch.raw)

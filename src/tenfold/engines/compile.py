@@ -21,11 +21,13 @@ class Compiled(Eager):
     quick = False
 
     def unavailable(self) -> str | None:
+        """A missing C++ compiler, or None."""
         if not any(map(shutil.which, ("c++", "g++", "clang++", "cl"))):
             return "no C++ compiler, which torch.compile needs; install g++ or clang++"
         return None
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
+        """A compiled copy, compiled anew for each shape."""
         torch.compiler.reset()  # each shape compiles anew, within the limit on recompilations
         inputs = laid_out(copied(example), self.memory_format)
         compiled: Any = torch.compile(copy.deepcopy(package.content), dynamic=False)

@@ -20,18 +20,22 @@ class Cuda(Eager):
     label = "PyTorch eager, CUDA"
 
     def unavailable(self) -> str | None:
+        """The sentence about a missing device, or None."""
         if not torch.cuda.is_available():
             return "no CUDA device that PyTorch can use; time on another engine"
         return None
 
     def version(self) -> str:
+        """Torch's, and the device's name."""
         return f"{torch.__version__}, {torch.cuda.get_device_name()}"
 
     def package(self, model: nn.Module, example: Any) -> Package:
+        """Eager's, on the device."""
         package = super().package(model, example)
         return Package(package.content.to("cuda"), package.bytes)
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
+        """A run on a copy of the example there, which ends when the device is done."""
         inputs = to_device(laid_out(copied(example), self.memory_format), torch.device("cuda"))
 
         def work() -> Any:

@@ -23,17 +23,21 @@ class Eager(Engine):
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
 
     def unavailable(self) -> str | None:
+        """Nothing: PyTorch is here."""
         return None
 
     def version(self) -> str:
+        """Torch's."""
         return str(torch.__version__)
 
     def package(self, model: nn.Module, example: Any) -> Package:
+        """A copy in evaluation mode and in the memory format."""
         own = copy.deepcopy(model).eval()
         own.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         return Package(own, stored_bytes(own))
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
+        """A run on copies of weights and example."""
         inputs = laid_out(copied(example), self.memory_format)
         model = copy.deepcopy(package.content)  # loading brings the weights to memory
         return pinned(lambda: invoke(model, inputs), threads)

@@ -24,16 +24,20 @@ class ExecuTorch(Engine):
     quick = False
 
     def unavailable(self) -> str | None:
+        """ExecuTorch itself."""
         return lacking(("executorch",), "executorch")
 
     def version(self) -> str:
+        """ExecuTorch's."""
         return version_of("executorch")
 
     def package(self, model: nn.Module, example: Any) -> Package:
+        """A lowered program for the shape of the example."""
         written = lower(copy.deepcopy(model).eval(), example)
         return Package(written, len(written))
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
+        """A run in a pool of so many threads, which all programs of the process share."""
         from executorch.extension.pybindings import portable_lib
 
         # torn down under whatever is loaded already, so only when it has to be

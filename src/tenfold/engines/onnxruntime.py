@@ -20,16 +20,20 @@ class OnnxRuntime(Engine):
     label = "ONNX Runtime"
 
     def unavailable(self) -> str | None:
+        """ONNX Runtime, and what writes its files."""
         return lacking(("onnx", "onnxscript", "onnxruntime"), "onnx")
 
     def version(self) -> str:
+        """ONNX Runtime's."""
         return version_of("onnxruntime")
 
     def package(self, model: nn.Module, example: Any) -> Package:
+        """The model in evaluation mode as ONNX bytes."""
         written = to_onnx(copy.deepcopy(model).eval(), example)
         return Package(written, len(written))
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
+        """A session that has run once. Raises InputError for what it cannot run."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -19,16 +19,20 @@ class OpenVino(Engine):
     label = "OpenVINO"
 
     def unavailable(self) -> str | None:
+        """OpenVINO, and what writes the ONNX that it reads."""
         return lacking(("openvino",), "openvino") or lacking(("onnx", "onnxscript"), "onnx")
 
     def version(self) -> str:
+        """OpenVINO's."""
         return version_of("openvino")
 
     def package(self, model: nn.Module, example: Any) -> Package:
+        """The model in evaluation mode as ONNX bytes."""
         written = to_onnx(copy.deepcopy(model).eval(), example)
         return Package(written, len(written))
 
     def load(self, package: Package, example: Any, threads: int) -> Run:
+        """An inference request on shared inputs; its outputs are only valid until the next run."""
         import openvino
 
         core = openvino.Core()

@@ -23,10 +23,12 @@ class ExecuTorch(Exporter):
     extra = "executorch"
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        """A lowered program; other batch sizes never run."""
         lower(trace(model, example), path)
         return False
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        """The program's ``forward``; outputs are copied out of its planned memory."""
         with quiet():
             from executorch.runtime import Runtime
 

@@ -25,6 +25,7 @@ class Onnx(Exporter):
     extra = "onnx"
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        """By torch's exporter, the batch left open where it can be. Raises InputError."""
         program = trace(model, example, batch="open")
         count = len(leaves(run(model, example)))
         outputs = ["output"] if count == 1 else [f"output{index}" for index in range(count)]
@@ -41,6 +42,7 @@ class Onnx(Exporter):
         return is_open(program)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        """A session on one thread."""
         return open_session(path)
 
 

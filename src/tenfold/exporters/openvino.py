@@ -24,6 +24,7 @@ class OpenVino(Exporter):
     extra = "openvino"
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        """Converted from the traced program, the batch open where it can be. Raises InputError."""
         program = trace(model, example, batch="open")
         shapes = [[-1 if is_open(program) else len(x), *x.shape[1:]] for x in values(example)]
         try:
@@ -38,6 +39,7 @@ class OpenVino(Exporter):
         return is_open(program)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        """Compiled for the CPU, one thread, plain float32."""
         import openvino
 
         # Plain float32: by default a CPU that can multiply in 16 bits does.

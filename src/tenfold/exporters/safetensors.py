@@ -24,10 +24,12 @@ class Safetensors(Exporter):
     fuses = False
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        """The weights; the structure takes what batches it takes."""
         save_model(model, str(path))
         return takes_batches(model, example)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        """A copy of the structure with the weights. Raises InputError without one."""
         if structure is None:
             raise bad_value(
                 "Weights alone need a structure to run in", "none", "pass structure=model"

@@ -23,6 +23,7 @@ class TfLite(Exporter):
     extra = "tflite"
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        """Converted by litert-torch; other batch sizes never run. Raises InputError."""
         check_example(example)
         args, keywords = arguments(example)
         try:
@@ -35,6 +36,7 @@ class TfLite(Exporter):
         return False
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        """An interpreter of one thread."""
         with quiet():
             from ai_edge_litert.interpreter import Interpreter
 

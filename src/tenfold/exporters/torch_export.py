@@ -21,12 +21,14 @@ class TorchExport(Exporter):
     suffix = ".pt2"
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        """The traced program, the batch left open where it can be."""
         program = trace(model, example, batch="open")
         with quiet():
             torch.export.save(program, str(path))
         return is_open(program)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+        """The program's module, without gradients."""
         with quiet():
             model = torch.export.load(str(path)).module()
 

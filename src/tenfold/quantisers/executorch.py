@@ -32,12 +32,15 @@ class ExecuTorchInt8(Quantiser):
     name = "executorch"
 
     def prepare(self, model: nn.Module, example: Any, folder: Path) -> State:
+        """Nothing yet: the graph is prepared for each file."""
         return State(model, example)
 
     def variants(self, state: State) -> tuple[str, ...]:
+        """Ranges by the extremes alone."""
         return ("minmax",)
 
     def write(self, state: State, inputs: Sequence[Any], variant: str, path: Path) -> None:
+        """Observed on the inputs, converted, lowered. Raises InputError."""
         program = trace(state.model, state.example)
         try:
             with quiet(), torch.no_grad():

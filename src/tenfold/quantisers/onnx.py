@@ -40,6 +40,7 @@ class OnnxInt8(Quantiser):
     name = "onnx"
 
     def prepare(self, model: nn.Module, example: Any, folder: Path) -> State:
+        """The float file, with constants folded and shapes inferred."""
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         plain, file = folder / "plain.onnx", folder / "prepared.onnx"
@@ -50,10 +51,12 @@ class OnnxInt8(Quantiser):
         return State(file, tuple(names(example)), tuple(depthwise(file)))
 
     def variants(self, state: State) -> tuple[str, ...]:
+        """Each way to choose ranges; again with depthwise layers in float where there are some."""
         endings = ("", FLOAT) if state.depthwise else ("",)
         return tuple(f"{method}{ending}" for ending in endings for method in SHARES)
 
     def write(self, state: State, inputs: Sequence[Any], variant: str, path: Path) -> None:
+        """QDQ nodes, weights by output channel in int8, activations in uint8."""
         from onnxruntime.quantization import (
             CalibrationMethod,
             QuantFormat,

@@ -58,6 +58,8 @@ def accumulate(
     """One batch: forward for A, backward from a drawn class for G."""
 
     def watch(name: str) -> Any:
+        """A hook that adds up what one site sees, and what comes back to it."""
+
         def hook(layer: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             add_inputs(sums[name], sites[name], args[0].detach())
             if not output.requires_grad:  # a copy, for an activation may work in place on it

@@ -18,12 +18,15 @@ class Demo(Source):
     form = "demo"
 
     def claims(self, text: str) -> bool:
+        """The word itself."""
         return text == "demo"
 
     def model(self, text: str) -> tuple[nn.Module, Any]:
+        """The embedded network and an image of its size."""
         return load_network(), example()
 
     def data(self, text: str, split: str) -> Iterable[Any]:
+        """Training images augmented, test images as they are."""
         return train_batches() if split == "train" else held_batches()
 
 

@@ -21,10 +21,12 @@ class PythonFile(Source):
     form = "path/to/file.py:function"
 
     def claims(self, text: str) -> bool:
+        """A file of Python, a colon and a name."""
         path, colon, function = text.rpartition(":")
         return bool(colon) and path.endswith(".py") and function.isidentifier()
 
     def model(self, text: str) -> tuple[nn.Module, Any]:
+        """What the function returns: a module, or a pair with an example. Raises InputError."""
         found = call_function(text)
         model, example = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
         if not isinstance(model, nn.Module):
@@ -35,6 +37,7 @@ class PythonFile(Source):
         return model, example
 
     def data(self, text: str, split: str) -> Iterable[Any]:
+        """The batches that the function returns. Raises InputError."""
         found = call_function(text)
         if not isinstance(found, Iterable):
             raise bad_value(

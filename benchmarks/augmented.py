@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,17 @@ import cifar
 from tenfold.tune.few import blend
 
 BATCH, PAD = 128, 4
+
+
+def patch(images: Tensor) -> Tensor:
+    """Each image as it is, or with a rectangle of its counterpart from the other end; all shares of
+    the area are alike likely (CutMix, Yun et al. 2019)."""
+    count, size = len(images), images.shape[-1]
+    side = torch.rand(count, 1).sqrt() * size / 2
+    middle = torch.rand(2, count, 1) * size
+    down, across = (torch.arange(size) - middle).abs() < side
+    inside = down[:, :, None] & across[:, None, :] & (torch.rand(count, 1, 1) < 0.5)
+    return torch.where(inside[:, None].to(images.device), images.flip(0), images)
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,17 @@ class HalfLabelled(Augmented):
     """The same mixtures, and labels for the images that were left as they are; -100, which does not
     count, for the others."""
 
+    mix: Callable[[Tensor], Tensor] = blend
+
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels in super().__iter__():
-            found = blend(images)
+            found = self.mix(images)
             mixed = (found != images).flatten(1).any(1)
             yield found, labels.masked_fill(mixed, -100)
+
+
+@dataclass(frozen=True)
+class HalfPatched(HalfLabelled):
+    """Half of the images with a rectangle of another one in place of a blend."""
+
+    mix: Callable[[Tensor], Tensor] = patch

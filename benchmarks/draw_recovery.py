@@ -2,15 +2,16 @@
 
     python benchmarks/draw_recovery.py benchmarks/results/recover_resnet20.json
 
-Writes an SVG beside the JSON. Every curve is one seed; where a run went on from its saved model, on
-other inputs perhaps, the loss begins anew.
+Writes an SVG beside the JSON. Every curve is one seed, every colour one kind of schedule; where a
+run went on from its saved model, on other inputs perhaps, the loss begins anew. Losses of different
+temperatures and images are of different sizes: only the shapes compare.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = ("#1f6f8b", "#b3402a", "#7a9a3a", "#8a6bb0")  # a seed each
+from recover_earlier import cycles_of, schedule
+
+COLOURS = ("#8d989e", "#1f6f8b", "#7a9a3a", "#c98a2b", "#8a6bb0", "#b3402a", "#3d5a80", "#d08ca0")
 
 
 def draw_recovery(path: Path) -> Path:
@@ -26,12 +29,13 @@ def draw_recovery(path: Path) -> Path:
     told = json.loads(path.read_text())
     runs = [*told["runs"], *told["cut_short"]]
     budgets = sorted({run["times"] for run in runs}, key=float)
-    figure = Figure(figsize=(3.2 * len(budgets) + 0.6, 3.0), layout="constrained")
+    figure = Figure(figsize=(3.2 * len(budgets) + 0.6, 3.8), layout="constrained")
     panels = figure.subplots(1, len(budgets), squeeze=False, sharey=True)[0]
+    kinds = list(dict.fromkeys(kind(run) for run in runs))
+    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(kinds)}
     for panel, times in zip(panels, budgets, strict=True):
-        draw_budget(panel, times, [run for run in runs if run["times"] == times])
+        draw_budget(panel, times, [run for run in runs if run["times"] == times], colours)
     panels[0].set_ylabel("training loss")
-    panels[0].set_ylim(bottom=0)  # of all panels
     out = path.with_suffix(".svg")
     part = out.with_suffix(".part")
     with rc_context({"svg.hashsalt": "tenfold"}):  # the same picture from the same numbers
@@ -40,19 +44,32 @@ def draw_recovery(path: Path) -> Path:
     return out
 
 
-def draw_budget(panel: Axes, times: str, runs: Sequence[dict[str, Any]]) -> None:
-    """One curve a run, with what it came to on the test images."""
-    for run in runs:
-        losses = [epoch["loss"] for epoch in run["history"]]
-        name = f"seed {run['seed']}, {len(losses)} epochs: {run['change']:+.2f}"
-        panel.plot(
-            range(1, len(losses) + 1), losses, color=COLOURS[run["seed"] % len(COLOURS)],
-            linestyle="--" if "cut_short" in run else "-", linewidth=1.2, label=name,
-        )  # fmt: skip
-    panel.set(title=f"{times}x fewer parameters", xlabel="epoch")
+def draw_budget(
+    panel: Axes, times: str, runs: Sequence[dict[str, Any]], colours: Mapping[str, str]
+) -> None:
+    """One curve a run, and with each schedule what it came to on the test images."""
+    for name in dict.fromkeys(schedule(run) for run in runs):
+        mine = [run for run in runs if schedule(run) == name]
+        changes = ", ".join(f"{run['change']:+.2f}" for run in mine)
+        for run in mine:
+            losses = [epoch["loss"] for epoch in run["history"]]
+            panel.plot(
+                range(1, len(losses) + 1), losses, color=colours[kind(run)],
+                linestyle="--" if "cut_short" in run else "-", linewidth=1.0,
+                label=f"{name}: {changes}" if run is mine[0] else None,
+            )  # fmt: skip
+    panel.set(title=f"{times}x fewer parameters", xlabel="epoch", yscale="log")
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=7, title="points on the test images", title_fontsize=7)
+    panel.legend(
+        frameon=False, fontsize=6, title="points on the test images, by epochs", title_fontsize=6,
+        loc="upper center", bbox_to_anchor=(0.5, -0.2),
+    )  # fmt: skip
+
+
+def kind(run: dict[str, Any]) -> str:
+    """A run's schedule without its numbers of epochs."""
+    return " + ".join(cycle.partition(" ")[2] or "plain" for cycle in cycles_of(run))
 
 
 if __name__ == "__main__":

@@ -27,14 +27,12 @@ def name_of(run: dict[str, Any]) -> str:
     return f"seed{run['seed']}-{'-'.join(run['cycles'])}".replace(" ", "-")
 
 
-def longest_run(network: str, times: str, seed: int) -> dict[str, Any]:
-    """The run that the saved model comes from: the longest of the first seed."""
+def kept_run(network: str, times: str, seed: int = 0) -> dict[str, Any] | None:
+    """The run that the saved model comes from: one kept on purpose, or else the longest."""
     if seed != 0:
         raise SystemExit(f"Only the first seed's model is saved, but found seed {seed}; use 0.")
     runs = first_seed_runs(network, times)
-    if not runs:
-        raise SystemExit(f"--further needs a finished run at {times}x; leave it out for a first.")
-    return max(runs, key=lambda run: run["epochs"])
+    return max(runs, key=lambda run: (run.get("saved", False), run["epochs"]), default=None)
 
 
 def first_seed_runs(network: str, times: str) -> list[dict[str, Any]]:
@@ -46,6 +44,11 @@ def first_seed_runs(network: str, times: str) -> list[dict[str, Any]]:
 def cycles_of(run: dict[str, Any] | None) -> list[str]:
     """Epochs of each rise and fall of the rate so far, and on what."""
     return [] if run is None else run.get("cycles", [str(run["epochs"])])
+
+
+def schedule(row: dict[str, Any]) -> str:
+    """Its cycles in words, such as ``18 + 30 blended``."""
+    return " + ".join(cycles_of(row))
 
 
 def saved_model(network: str, times: str, original: nn.Module) -> nn.Module:

@@ -19,9 +19,9 @@ from recover_earlier import (
     BEGUN,
     PLAN,
     WORK,
-    cycles_of,
-    first_seed_runs,
+    kept_run,
     results_file,
+    schedule,
     written_runs,
 )
 from tenfold.rebuild import build_structure
@@ -50,14 +50,16 @@ PUBLISHED = {
 
 def keep(
     original: nn.Module, model: nn.Module, plan: tenfold.Plan, network: str, times: str, seed: int,
-    history: Sequence[Any], note: str | None = None,
+    history: Sequence[Any], note: str | None = None, anyway: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Save the first seed's model, in place of one of fewer epochs; returns what was counted."""
+    """Save the first seed's model, in place of one of fewer epochs or, where asked, of any; returns
+    what was counted."""
     report = make_report(original, model, cifar.example(), plan, tuple(history))
     folder = RESULTS / f"{network}_{times}x"
     finished = folder.exists() and not (folder / "cut_short.txt").exists()
-    longest = max((run["epochs"] for run in first_seed_runs(network, times)), default=0)
-    if seed == 0 and len(history) >= longest and not (note and finished):
+    there = kept_run(network, times)
+    longer = anyway or there is None or len(history) >= there["epochs"]
+    if seed == 0 and longer and not (note and finished):
         extra = {} if note is None else {"cut_short.txt": note + "\n"}
         new = WORK / "new" / folder.name
         shutil.rmtree(new, ignore_errors=True)
@@ -65,7 +67,8 @@ def keep(
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
     removed = {c: round(1 - report.after[c] / report.before[c], 4) for c in ("params", "macs")}
-    return {"params": report.after["params"], "macs": report.after["macs"], "removed": removed}
+    counted = {"params": report.after["params"], "macs": report.after["macs"], "removed": removed}
+    return {**counted, "saved": True} if anyway and seed == 0 else counted
 
 
 def scored_by_loss(history: Sequence[Any]) -> list[dict[str, Any]]:
@@ -110,11 +113,6 @@ def summarise(network: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             },
         }  # fmt: skip
     return table
-
-
-def schedule(row: dict[str, Any]) -> str:
-    """Its cycles in words, such as ``18 + 30 blended``."""
-    return " + ".join(cycles_of(row))
 
 
 def judged(changes: Sequence[float], goal: float | None) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""Ways to recover ResNet-20 at 5.2x, judged on 10,000 training images that none of them saw.
+
+    TENFOLD_DATA=folder python benchmarks/choose_recovery.py --seconds 60
+
+First the arithmetic is timed, then all ways are trained side by side in the fastest, for as many
+epochs as the seconds hold. The original has learned from all training images; what is judged is
+only what the compressed network makes of them. Writes ``results/choose_recovery.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+import cifar
+from augmented import Augmented
+from judged import judged
+from recover_setup import IMAGES, factored_for, told
+from side_by_side import Branch
+from tenfold.tune import TuneSettings
+from train_together import prepared, seconds_a_step, train_together
+from written import RESULTS, write_json
+
+TIMES, HELD = "5.2", 10_000
+FEEDS = ("plain", "half-labelled", "half-patched")
+PLAIN = TuneSettings(rate=2e-3, features=0.0)
+HOT = replace(PLAIN, temperature=4.0)
+WAYS = {  # what the images are, and how they are learned from
+    "plain, temperature 2": ("plain", PLAIN),
+    "half blended, temperature 2": ("half-labelled", PLAIN),
+    "half patched, temperature 2": ("half-patched", PLAIN),
+    "plain, temperature 4": ("plain", HOT),
+    "half blended, temperature 4": ("half-labelled", HOT),
+    "half patched, temperature 4": ("half-patched", HOT),
+    "half patched, temperature 4, twice the rate": ("half-patched", replace(HOT, rate=4e-3)),
+    "half patched, temperature 4, labels four times": ("half-patched", replace(HOT, task=2.0)),
+    "half patched, temperature 4, clipped at 10": ("half-patched", replace(HOT, clip=10.0)),
+}
+LAYOUTS = (("bf16", True), ("fp32", False), ("bf16", False))  # precision, channels last
+
+
+def branches_of(student: nn.Module, precision: str, last: bool) -> list[Branch]:
+    """A copy of the network for every way."""
+    return [
+        Branch(
+            copy.deepcopy(student), FEEDS.index(images),
+            replace(settings, precision=precision, channels_last=last),
+        )
+        for images, settings in WAYS.values()
+    ]  # fmt: skip
+
+
+def fastest(
+    student: nn.Module, teacher: nn.Module, images: list[Augmented], device: torch.device
+) -> tuple[dict[str, float], tuple[str, bool]]:
+    """Milliseconds a step of all, by arithmetic and layout; and the one of least."""
+    found: dict[str, float] = {}
+    for precision, last in LAYOUTS:
+        branches = branches_of(student, precision, last)
+        together = prepared(branches, copy.deepcopy(teacher), images, [0] * len(images), device)
+        seconds = seconds_a_step(together, together.record())
+        found[f"{precision}, channels {'last' if last else 'first'}"] = round(1000 * seconds, 2)
+    best = min(zip(found.values(), LAYOUTS))[1]
+    return found, best
+
+
+def main() -> None:
+    """Time, train, judge, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--seconds", type=float, default=60)
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    raw = cifar.read_cifar()
+    held, rest = cifar.split_indices(HELD)
+    pixels, labels = raw["train_x"][rest], raw["train_y"][rest]
+    images = [IMAGES[k].of(pixels, labels, device) for k in FEEDS]
+    original = cifar.resnet20()
+    student = factored_for("resnet20", TIMES, original)
+    milliseconds, (precision, last) = fastest(student, original, images, device)
+    branches = branches_of(student, precision, last)
+    seeds = [0] * len(images)
+    done = train_together(branches, original, images, seeds, device, seconds=arguments.seconds)
+    kept = cifar.batches(raw["train_x"][held], raw["train_y"][held], 1000)
+    found: dict[str, Any] = {
+        "held_out": {name: round(judged(b.student, kept), 2) for name, b in zip(WAYS, branches)},
+        **done, "milliseconds_a_step_of_all": milliseconds,
+        "arithmetic": [precision, "channels last" if last else "channels first"], "times": TIMES,
+        "device": told(device), "torch": torch.__version__,
+    }  # fmt: skip
+    print(json.dumps(found, indent=1))
+    write_json(RESULTS / "choose_recovery.json", found)
+
+
+if __name__ == "__main__":
+    main()

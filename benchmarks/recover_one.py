@@ -1,0 +1,112 @@
+"""One recovery run by ``tenfold.tune``; interrupted, it goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from judged import judged
+from recover_earlier import (
+    BEGUN,
+    PLAN,
+    kept_run,
+    name_of,
+    saved_model,
+    saved_plan,
+    work_folder,
+)
+from recover_results import NETWORKS, keep, scored_by_loss
+from recover_setup import (
+    begun,
+    factored_for,
+    plan_for,
+    settings_for,
+    test_images,
+    told,
+    training_images,
+)
+from tenfold.saving import write_plan
+from tenfold.tune import tune
+from tenfold.tune.checkpoint import BEST, FILE
+from written import write_json
+
+CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the images as before
+
+
+def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
+    """One run, and its line in a file of its own."""
+    network = arguments.network
+    past = kept_run(network, times, seed) if arguments.further else None
+    if arguments.further and past is None:
+        raise SystemExit(f"--further needs a finished run at {times}x; leave it out for a first.")
+    run = begun(arguments, times, seed, past)
+    target = work_folder(network, times) / name_of(run)
+    if (target / "row.json").exists():
+        return
+    device = torch.device(arguments.device)
+    original = NETWORKS[network]()
+    plan = saved_plan(network, times) if past else plan_for(network, times, original)
+    build = saved_model if past else factored_for
+    factored = build(network, times, original).to(device)
+    original = original.to(device)
+    if not (target / BEGUN).exists():  # else this goes on with an interrupted run
+        (target / PLAN).unlink(missing_ok=True)
+        write_plan(plan, target / PLAN)
+        write_json(target / BEGUN, run)
+    settings = settings_for(arguments, seed + CYCLE * (len(run["cycles"]) - 1))
+    clock = Stopwatch(target / "seconds.json", past["seconds"] if past else 0.0)
+    tuned = tune(
+        factored, original, training_images(arguments.images, arguments.device),
+        settings=settings, score=latest(), checkpoint=target, progress=clock,
+    )  # fmt: skip
+    model = tuned.model
+    row = {
+        **run, "device": told(device), "before": judged(original, test_images()),
+        "plan_only": past["plan_only"] if past else judged(factored, test_images()),
+        "after": judged(model, test_images()), "seconds": round(clock.seconds, 1),
+        "threads": torch.get_num_threads(), "rate": arguments.rate,
+        "features": arguments.features, "tuning": arguments.tuning,
+        "history": [*run["history"], *scored_by_loss(tuned.history)],
+    }  # fmt: skip
+    row["change"] = round(row["after"] - row["before"], 2)
+    row |= keep(
+        original.cpu(), model.cpu(), plan, network, times, seed, row["history"],
+        anyway=arguments.keep,
+    )  # fmt: skip
+    write_json(target / "row.json", row)
+    (target / FILE).unlink()
+    (target / BEST).unlink()
+
+
+def latest() -> Any:
+    """A score that rises: the last epoch of a cosine is kept, no image chooses among epochs."""
+    count = iter(range(1_000_000))
+    return lambda _: float(time.time_ns() // 1_000_000 + next(count))
+
+
+class Stopwatch:
+    """Prints the time left, and adds up seconds over interruptions."""
+
+    def __init__(self, path: Path, before: float) -> None:
+        self.path, self.began = path, time.monotonic()
+        self.before = json.loads(path.read_text()) if path.exists() else before
+        self.first: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Of all parts of the run."""
+        return self.before + time.monotonic() - self.began
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self.first = done if self.first is None else self.first
+        if done % 50:
+            return
+        write_json(self.path, self.seconds)
+        pace = (time.monotonic() - self.began) / max(1, done - self.first + 1)
+        told = f"{stage} {done}/{total}, {pace * (total - done) / 60:.1f} min left"
+        print(f"{self.path.parent.name}: {told}", flush=True)

@@ -1,0 +1,98 @@
+"""Recovery runs side by side on a GPU: trained, written down, and judged, perhaps elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from judged import judged
+from recover_earlier import PLAN, WORK, name_of, work_folder
+from recover_results import NETWORKS, keep
+from recover_setup import (
+    begun,
+    factored_for,
+    settings_for,
+    test_images,
+    told,
+    training_images,
+)
+from side_by_side import Branch
+from tenfold.rebuild import build_structure
+from tenfold.saving import read_plan
+from train_together import train_together
+from written import write_json
+
+TRAINED, WEIGHTS = "trained.json", "model.safetensors"
+
+
+def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]]) -> None:
+    """All runs, each from its plan."""
+    if arguments.further or arguments.features:
+        raise SystemExit("Runs side by side begin at the plan, without features; leave these out.")
+    device, network = torch.device(arguments.device), arguments.network
+    original, seeds = NETWORKS[network](), sorted({seed for _, seed in jobs})
+    branches = [
+        Branch(factored_for(network, times, original), seeds.index(seed),
+               settings_for(arguments, seed))
+        for times, seed in jobs
+    ]  # fmt: skip
+    images = [training_images(arguments.images, arguments.device)] * len(seeds)
+    epochs, seconds = arguments.epochs, arguments.seconds
+    done = train_together(
+        branches, original, images, seeds, device, epochs=0 if seconds else epochs, seconds=seconds
+    )
+    arguments.epochs = done["epochs"]
+    for branch, (times, seed) in zip(branches, jobs):
+        run = {
+            **begun(arguments, times, seed, None), **done, "device": told(device),
+            "side_by_side": len(jobs), "rate": branch.settings.rate, "tuning": arguments.tuning,
+            "history": branch.history,
+        }  # fmt: skip
+        write_trained(work_folder(network, times) / name_of(run), branch.student, run)
+
+
+def write_trained(folder: Path, model: nn.Module, run: dict[str, Any]) -> None:
+    """What a run is and what it came to, not yet judged."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
+    write_json(folder / TRAINED, run)
+
+
+def judge_all(network: str) -> None:
+    """A row for each of these runs that has none."""
+    for path in sorted(WORK.glob(f"{network}-*/*/{TRAINED}")):
+        if not (path.parent / "row.json").exists():
+            write_json(path.parent / "row.json", judge(network, path.parent))
+
+
+def judge(network: str, folder: Path) -> dict[str, Any]:
+    """The run with its accuracies before, from the plan alone, and after; on the CPU."""
+    run, original = json.loads((folder / TRAINED).read_text()), NETWORKS[network]()
+    plan = read_plan(folder.parent / PLAN)
+    model = build_structure(original, plan)
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    before, after = before_all(network), judged(model.eval(), test_images())
+    counted = keep(original, model, plan, network, run["times"], run["seed"], run["history"])
+    return {
+        **run, "before": before, "plan_only": plan_alone(network, run["times"]), "after": after,
+        "change": round(after - before, 2), **counted,
+    }  # fmt: skip
+
+
+@cache
+def before_all(network: str) -> float:
+    """The original's accuracy."""
+    return judged(NETWORKS[network](), test_images())
+
+
+@cache
+def plan_alone(network: str, times: str) -> float:
+    """That of the network that its plan makes of it."""
+    return judged(factored_for(network, times, NETWORKS[network]()), test_images())

@@ -1,0 +1,156 @@
+"""Several networks recovered side by side on one GPU: every one a branch of one CUDA graph.
+
+Kernels of so small a network are over before a GPU is full, and processes that share it wait for
+each other's turns; the branches of a graph run beside each other. A branch does what
+``tenfold.tune`` does, with the same parts of it; the original is asked once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from feed import Feed
+from tenfold.tune import TuneSettings
+from tenfold.tune.distill import classification_loss, output_loss
+from tenfold.tune.loop import size
+from tenfold.tune.precision import autocast
+from tenfold.tune.rates import groups
+
+WARM_UP = 3  # steps before the graph is recorded: libraries choose and load their kernels
+
+
+@dataclass
+class Branch:
+    """One network, the feed that it learns from, and how."""
+
+    student: nn.Module
+    feed: int
+    settings: TuneSettings
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Together:
+    """The networks, what they are given in a step, and the step."""
+
+    def __init__(
+        self, branches: Sequence[Branch], teacher: nn.Module, feeds: Sequence[Feed],
+        device: torch.device,
+    ) -> None:  # fmt: skip
+        self.branches, self.teacher, self.feeds, self.device = branches, teacher, feeds, device
+        self.gpu, self.batch = device.type == "cuda", feeds[0].images.batch
+        rows = len(feeds) * self.batch
+        self.images = torch.zeros(rows, 3, 32, 32, device=device)
+        self.labels = torch.zeros(rows, dtype=torch.long, device=device)
+        if branches[0].settings.channels_last:
+            self.images = self.images.to(memory_format=torch.channels_last)
+        self.factor = torch.zeros((), device=device)  # of the peak rates
+        self.losses = torch.zeros(len(branches), device=device)
+        self.norms = torch.zeros(len(branches), device=device)
+        self.rates = [torch.zeros((), device=device) for _ in branches]
+        self.peaks = [b.settings.peak_rate(size(teacher), size(b.student)) for b in branches]
+        self.optimisers = [
+            torch.optim.AdamW(
+                groups(b.student, b.settings.weight_decay), lr=rate, fused=self.gpu,
+                capturable=self.gpu,
+            )
+            for b, rate in zip(branches, self.rates)
+        ]  # fmt: skip
+        self.streams = [torch.cuda.Stream() for _ in branches] if self.gpu else []
+        self.aside = torch.cuda.Stream() if self.gpu else None
+
+    def step(self) -> None:
+        """All networks, each on a stream of its own."""
+        s = self.branches[0].settings
+        with torch.no_grad(), autocast(s.precision, self.device):
+            targets = self.teacher(self.images).float().split(self.batch)
+        images, labels = self.images.split(self.batch), self.labels.split(self.batch)
+        for index, branch in enumerate(self.branches):
+            k = branch.feed
+            if not self.gpu:
+                self.descend(index, images[k], labels[k], targets[k])
+                continue
+            here, stream = torch.cuda.current_stream(), self.streams[index]
+            stream.wait_stream(here)
+            with torch.cuda.stream(stream):
+                self.descend(index, images[k], labels[k], targets[k])
+        for stream in self.streams:
+            torch.cuda.current_stream().wait_stream(stream)
+
+    def descend(self, index: int, images: Tensor, labels: Tensor, target: Tensor) -> None:
+        """One network's loss, its clipped gradient, and the step."""
+        branch = self.branches[index]
+        s, student = branch.settings, branch.student
+        with autocast(s.precision, self.device):
+            output = student(images)
+        loss = s.logits * output_loss(output, target, s, same)
+        loss = loss + s.task * classification_loss(output, labels, s.class_mode, same)
+        for p in student.parameters():
+            p.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(student.parameters(), s.clip)
+        with torch.no_grad():
+            self.rates[index].copy_(self.factor * self.peaks[index])
+            self.losses[index].add_(loss.detach())
+            self.norms[index].copy_(torch.maximum(self.norms[index], norm))
+        self.optimisers[index].step()
+
+    def fill(self) -> None:
+        """The next batches, made while the step before is computed."""
+        with nullcontext() if self.aside is None else torch.cuda.stream(self.aside):
+            given = [next(feed) for feed in self.feeds]
+            images = torch.cat([x for x, _ in given])
+            labels = torch.cat([y for _, y in given])
+        if self.aside is not None:
+            here = torch.cuda.current_stream()
+            here.wait_stream(self.aside)
+            images.record_stream(here)
+            labels.record_stream(here)
+        self.images.copy_(images)
+        self.labels.copy_(labels)
+
+    def record(self) -> Callable[[], None]:
+        """The step as a graph; networks and optimisers are left as they were."""
+        if not self.gpu:
+            return self.step
+        kept = self.state()
+        for _ in range(WARM_UP):
+            self.step()
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.step()
+        self.put_back(kept)
+        return graph.replay
+
+    def finish(self) -> None:
+        """Wait for the device."""
+        if self.gpu:
+            torch.cuda.synchronize()
+
+    def state(self) -> list[list[Tensor]]:
+        """Copies of all weights and statistics."""
+        return [[t.clone() for t in b.student.state_dict().values()] for b in self.branches]
+
+    @torch.no_grad()
+    def put_back(self, kept: Sequence[Sequence[Tensor]]) -> None:
+        """Weights and statistics as they were, optimisers without a past."""
+        for branch, tensors in zip(self.branches, kept):
+            for now, before in zip(branch.student.state_dict().values(), tensors):
+                now.copy_(before)
+        for optimiser in self.optimisers:
+            for state in optimiser.state.values():
+                for value in state.values():
+                    value.zero_()
+        self.losses.zero_()
+        self.norms.zero_()
+
+
+def same(value: Tensor) -> Tensor:
+    """A mean over one process."""
+    return value

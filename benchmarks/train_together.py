@@ -1,0 +1,98 @@
+"""Networks prepared, timed and trained side by side, as tenfold.tune trains one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from augmented import Augmented
+from feed import Feed
+from side_by_side import Branch, Together
+from tenfold.chains import balance_all
+from tenfold.forward import frozen_rng
+
+FIRST, TIMED = 5, 40  # steps that are let pass, and steps whose time is taken
+
+
+def train_together(
+    branches: Sequence[Branch], teacher: nn.Module, images: Sequence[Augmented],
+    seeds: Sequence[int], device: torch.device, *, epochs: int = 0, seconds: float = 0.0,
+) -> dict[str, Any]:  # fmt: skip
+    """Train all networks in place, each on the images of its feed; without epochs for as many as
+    fit into the seconds."""
+    with frozen_rng():
+        together = prepared(branches, teacher, images, seeds, device)
+        step, length = together.record(), len(images[0])
+        epochs = epochs or max(1, int(seconds / seconds_a_step(together, step) / length))
+        together.feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
+        began = time.monotonic()
+        for epoch in range(epochs):
+            run_epoch(together, step, epoch, epochs, length)
+            print(f"epoch {epoch + 1}/{epochs}, {time.monotonic() - began:.1f} s", flush=True)
+    for branch in branches:
+        branch.student.eval()
+    return {"epochs": epochs, "seconds": round(time.monotonic() - began, 1)}
+
+
+def prepared(
+    branches: Sequence[Branch], teacher: nn.Module, images: Sequence[Augmented],
+    seeds: Sequence[int], device: torch.device,
+) -> Together:  # fmt: skip
+    """Networks balanced, laid out and learning, as tenfold.tune begins, and the first batches.
+    BatchNorm follows the batches, so its statistics need not be estimated anew."""
+    for branch in branches:
+        balance_all(branch.student)
+        laid_out(branch.student, branch.settings.channels_last, device)
+        branch.student.requires_grad_(True).train()
+    laid_out(teacher, branches[0].settings.channels_last, device)
+    teacher.eval().requires_grad_(False)
+    feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
+    together = Together(branches, teacher, feeds, device)
+    together.fill()
+    return together
+
+
+def laid_out(model: nn.Module, last: bool, device: torch.device) -> None:
+    """On the device, with the channels innermost or as stock layers have them."""
+    form = torch.channels_last if last else torch.contiguous_format
+    model.to(device, memory_format=form)  # type: ignore[call-overload]
+
+
+def seconds_a_step(together: Together, step: Callable[[], None]) -> float:
+    """Of all networks, batches included; afterwards all is as before."""
+    kept = together.state()
+    for count in range(FIRST + TIMED):
+        if count == FIRST:
+            together.finish()
+            began = time.perf_counter()
+        together.fill()
+        step()
+    together.finish()
+    seconds = (time.perf_counter() - began) / TIMED
+    together.put_back(kept)
+    print(f"{1000 * seconds:.2f} ms a step of all", flush=True)
+    return seconds
+
+
+def run_epoch(
+    together: Together, step: Callable[[], None], epoch: int, epochs: int, length: int
+) -> None:
+    """Steps of a rate that rises and falls; then losses and gradients are written down."""
+    schedule = together.branches[0].settings
+    for at in range(epoch * length, (epoch + 1) * length):
+        together.fill()
+        together.factor.fill_(schedule.rate_at(at, epochs * length, 1.0))
+        step()
+    losses, norms = (together.losses / length).tolist(), together.norms.tolist()
+    together.losses.zero_()
+    together.norms.zero_()
+    for branch, loss, norm in zip(together.branches, losses, norms):
+        if not math.isfinite(loss):
+            raise SystemExit(f"The loss must stay finite, but found {loss} in epoch {epoch + 1}.")
+        told = {"epoch": epoch + 1, "loss": loss, "score": -loss, "gradient": norm}
+        branch.history.append(told)

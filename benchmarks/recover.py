@@ -55,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     if not arguments.report:
         run_all(arguments)
-    judge_all(arguments.network)
+    judge_all(arguments.network, arguments.keep)
     write_results(arguments.network, test_images())
 
 

@@ -65,21 +65,23 @@ def write_trained(folder: Path, model: nn.Module, run: dict[str, Any]) -> None:
     write_json(folder / TRAINED, run)
 
 
-def judge_all(network: str) -> None:
-    """A row for each of these runs that has none."""
+def judge_all(network: str, anyway: bool) -> None:
+    """A row for each of these runs that has none; ``anyway`` saves the first seeds' models."""
     for path in sorted(WORK.glob(f"{network}-*/*/{TRAINED}")):
         if not (path.parent / "row.json").exists():
-            write_json(path.parent / "row.json", judge(network, path.parent))
+            write_json(path.parent / "row.json", judge(network, path.parent, anyway))
 
 
-def judge(network: str, folder: Path) -> dict[str, Any]:
+def judge(network: str, folder: Path, anyway: bool) -> dict[str, Any]:
     """The run with its accuracies before, from the plan alone, and after; on the CPU."""
     run, original = json.loads((folder / TRAINED).read_text()), NETWORKS[network]()
     plan = read_plan(folder.parent / PLAN)
     model = build_structure(original, plan)
     model.load_state_dict(load_file(folder / WEIGHTS))
     before, after = before_all(network), judged(model.eval(), test_images())
-    counted = keep(original, model, plan, network, run["times"], run["seed"], run["history"])
+    counted = keep(
+        original, model, plan, network, run["times"], run["seed"], run["history"], anyway=anyway
+    )
     return {
         **run, "before": before, "plan_only": plan_alone(network, run["times"]), "after": after,
         "change": round(after - before, 2), **counted,

@@ -28,17 +28,13 @@ def name_of(run: dict[str, Any]) -> str:
 
 
 def kept_run(network: str, times: str, seed: int = 0) -> dict[str, Any] | None:
-    """The run that the saved model comes from: one kept on purpose, or else the longest."""
+    """The run that the saved model comes from: the one of the losses in its report."""
     if seed != 0:
         raise SystemExit(f"Only the first seed's model is saved, but found seed {seed}; use 0.")
-    runs = first_seed_runs(network, times)
-    return max(runs, key=lambda run: (run.get("saved", False), run["epochs"]), default=None)
-
-
-def first_seed_runs(network: str, times: str) -> list[dict[str, Any]]:
-    """Those whose models may be saved."""
-    runs = written_runs(network)
-    return [run for run in runs if (float(run["times"]), run["seed"]) == (float(times), 0)]
+    report = RESULTS / f"{network}_{times}x" / "report.json"
+    losses = json.loads(report.read_text())["history"] if report.exists() else None
+    mine = [run for run in written_runs(network) if float(run["times"]) == float(times)]
+    return next((run for run in mine if run["history"] == losses), None)
 
 
 def cycles_of(run: dict[str, Any] | None) -> list[str]:

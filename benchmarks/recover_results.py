@@ -67,8 +67,7 @@ def keep(
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)
     removed = {c: round(1 - report.after[c] / report.before[c], 4) for c in ("params", "macs")}
-    counted = {"params": report.after["params"], "macs": report.after["macs"], "removed": removed}
-    return {**counted, "saved": True} if anyway and seed == 0 else counted
+    return {"params": report.after["params"], "macs": report.after["macs"], "removed": removed}
 
 
 def scored_by_loss(history: Sequence[Any]) -> list[dict[str, Any]]:

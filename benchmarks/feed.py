@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from augmented import Augmented
-
-EPOCH_SEEDS = 1_000_003  # apart, as in tenfold.tune
+from tenfold.tune.run import EPOCH_SEEDS
 
 
 class Feed:

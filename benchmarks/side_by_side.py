@@ -18,10 +18,12 @@ from torch import Tensor, nn
 from feed import Feed
 from tenfold.tune import TuneSettings
 from tenfold.tune.distill import classification_loss, output_loss
+from tenfold.tune.engine import Alone
 from tenfold.tune.loop import size
 from tenfold.tune.precision import autocast
 from tenfold.tune.rates import groups
 
+AVERAGE = Alone().average  # over the one process
 WARM_UP = 3  # steps before the graph is recorded: libraries choose and load their kernels
 
 
@@ -88,8 +90,8 @@ class Together:
         s, student = branch.settings, branch.student
         with autocast(s.precision, self.device):
             output = student(images)
-        loss = s.logits * output_loss(output, target, s, same)
-        loss = loss + s.task * classification_loss(output, labels, s.class_mode, same)
+        loss = s.logits * output_loss(output, target, s, AVERAGE)
+        loss = loss + s.task * classification_loss(output, labels, s.class_mode, AVERAGE)
         for p in student.parameters():
             p.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
@@ -149,8 +151,3 @@ class Together:
                     value.zero_()
         self.losses.zero_()
         self.norms.zero_()
-
-
-def same(value: Tensor) -> Tensor:
-    """A mean over one process."""
-    return value

@@ -15,6 +15,7 @@ from feed import Feed
 from side_by_side import Branch, Together
 from tenfold.chains import balance_all
 from tenfold.forward import frozen_rng
+from tenfold.tune.loop import laid_out
 
 FIRST, TIMED = 5, 40  # steps that are let pass, and steps whose time is taken
 
@@ -47,20 +48,14 @@ def prepared(
     BatchNorm follows the batches, so its statistics need not be estimated anew."""
     for branch in branches:
         balance_all(branch.student)
-        laid_out(branch.student, branch.settings.channels_last, device)
+        laid_out(branch.student, device, branch.settings.channels_last)
         branch.student.requires_grad_(True).train()
-    laid_out(teacher, branches[0].settings.channels_last, device)
+    laid_out(teacher, device, branches[0].settings.channels_last)
     teacher.eval().requires_grad_(False)
     feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
     together = Together(branches, teacher, feeds, device)
     together.fill()
     return together
-
-
-def laid_out(model: nn.Module, last: bool, device: torch.device) -> None:
-    """On the device, with the channels innermost or as stock layers have them."""
-    form = torch.channels_last if last else torch.contiguous_format
-    model.to(device, memory_format=form)  # type: ignore[call-overload]
 
 
 def seconds_a_step(together: Together, step: Callable[[], None]) -> float:

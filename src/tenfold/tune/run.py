@@ -20,6 +20,8 @@ from tenfold.tune.score import Score
 from tenfold.tune.state import Moving, random_state, set_random_state
 from tenfold.tune.steps import take_step
 
+EPOCH_SEEDS = 1_000_003  # apart lie the random choices of two seeds
+
 
 class Run:
     """What to descend on, with which batches, and who judges the outcome."""
@@ -75,7 +77,7 @@ class Run:
     def groups(self, epoch: int, rng: Any, progress: Progress) -> Iterator[list[Batch]]:
         """The batches of each step that is left; a loader's error names its step, and all that
         was done before is saved."""
-        torch.manual_seed(self.settings.seed * 1_000_003 + epoch)
+        torch.manual_seed(self.settings.seed * EPOCH_SEEDS + epoch)
         self.set_mode()
         parts = self.moving.engine.parts(self.data)
         while True:

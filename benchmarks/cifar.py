@@ -22,6 +22,8 @@ from torch.nn import functional as F
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+APART = Path(__file__).parent / "results" / "resnet20_apart.safetensors"
+HELD = 10_000  # training images to choose settings on
 
 
 def folder() -> Path:
@@ -150,6 +152,15 @@ def resnet20() -> ResNet:
     """With the baseline's weights, in evaluation mode."""
     model = ResNet()
     model.load_state_dict(load_file(folder() / "resnet20_cifar10_jpeg.safetensors"), strict=True)
+    return model.eval()
+
+
+def load_apart() -> ResNet:
+    """A ResNet-20 that has never seen the ``HELD`` images of ``split_indices``, from
+    ``train_cifar_network.py``: what recovers it can be judged on them."""
+    model = ResNet()
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v
+                           for k, v in load_file(APART).items()})  # fmt: skip
     return model.eval()
 
 

@@ -22,6 +22,7 @@ from tenfold.tune.engine import Alone
 from tenfold.tune.loop import size
 from tenfold.tune.precision import autocast
 from tenfold.tune.rates import groups
+from tenfold.tune.views import with_views
 
 AVERAGE = Alone().average  # over the one process
 WARM_UP = 3  # steps before the graph is recorded: libraries choose and load their kernels
@@ -70,7 +71,8 @@ class Together:
         """All networks, each on a stream of its own."""
         s = self.branches[0].settings
         with torch.no_grad(), autocast(s.precision, self.device):
-            targets = self.teacher(self.images).float().split(self.batch)
+            answers = with_views(self.teacher(self.images), self.teacher, self.images, s.views)
+            targets = answers.float().split(self.batch)
         images, labels = self.images.split(self.batch), self.labels.split(self.batch)
         for index, branch in enumerate(self.branches):
             k = branch.feed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tenfold.augment import mirrored, varied
+from tenfold.augment import VIEWS, mirrored, moved, varied, views
 
 
 def images():
@@ -50,3 +50,23 @@ def test_small_images_are_not_shifted_and_other_inputs_not_touched():
         assert torch.equal(found[k], small[k]) or torch.equal(found[k], small[k].flip(2))
     sequence = torch.randn(4, 5, 6)
     assert varied(sequence) is sequence
+
+
+def test_a_moved_image_has_its_edges_reflected():
+    x = images()
+    found = moved(x, 2, -3)
+    assert torch.equal(found[:, :, 2:, :-3], x[:, :, :-2, 3:])
+    assert torch.equal(found[:, :, 0, :-3], x[:, :, 2, 3:])
+    assert torch.equal(moved(x, 0, 0), x)
+
+
+def test_views_are_the_image_its_mirror_image_and_both_moved_about():
+    x, length = images(), torch.arange(2)
+    found = list(views({"pixels": x, "length": length}, VIEWS))
+    seen = [view["pixels"] for view in found]
+    assert all(view["length"] is length for view in found)
+    assert torch.equal(seen[0], x)
+    assert torch.equal(seen[1], x.flip(3))
+    assert torch.equal(seen[2], moved(x, -1, -1))
+    assert torch.equal(seen[3], moved(x.flip(3), -1, -1))
+    assert not any(torch.equal(a, b) for k, a in enumerate(seen) for b in seen[:k])

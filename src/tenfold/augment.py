@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tenfold.inputs import mapped
+
 REACH = 8  # a shift goes as far as this part of the size
+NEAR = 16  # and of views that all count as the image itself, as far as this
+SIDES = ((0, 0), (-1, -1), (1, 1), (-1, 1), (1, -1))  # down and along, where views are moved to
+VIEWS = 2 * len(SIDES)
 
 
 def is_image(inputs: Any) -> bool:
@@ -29,8 +35,28 @@ def varied(inputs: Tensor) -> Tensor:
         return inputs
     across = (torch.rand(len(inputs)) < 0.5).view(-1, 1, 1, 1).to(inputs.device)
     inputs = torch.where(across, inputs.flip(3), inputs)
-    height, width = inputs.shape[2:]
-    down, along = height // REACH, width // REACH
-    wide = F.pad(inputs, (along, along, down, down), mode="reflect")
-    top, left = (int(torch.randint(0, 2 * most + 1, ())) for most in (down, along))
+    most = [size // REACH for size in inputs.shape[2:]]
+    return moved(inputs, *(m - int(torch.randint(0, 2 * m + 1, ())) for m in most))
+
+
+def moved(images: Tensor, down: int, along: int) -> Tensor:
+    """All images moved by as many pixels, their edges reflected into what is left free."""
+    height, width = images.shape[2:]
+    wide = F.pad(images, (abs(along), abs(along), abs(down), abs(down)), mode="reflect")
+    top, left = abs(down) - down, abs(along) - along
     return wide[:, :, top : top + height, left : left + width]
+
+
+def views(inputs: Any, count: int) -> Iterator[Any]:
+    """``count`` views, ``VIEWS`` at most, of the images among the inputs: as they are, mirrored,
+    then pairs of these moved a little to one side after another."""
+    for index in range(count):
+        yield mapped(partial(view, index=index), inputs)
+
+
+def view(images: Tensor, index: int) -> Tensor:
+    """One of the views; a tensor of another kind as it is."""
+    if not is_image(images):
+        return images
+    down, along = (side * (n // NEAR) for side, n in zip(SIDES[index // 2], images.shape[2:]))
+    return moved(images.flip(3) if index % 2 else images, down, along)

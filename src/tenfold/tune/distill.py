@@ -19,6 +19,7 @@ from tenfold.forward import call
 from tenfold.tune.asked import one_number
 from tenfold.tune.batches import Batch, logits_of
 from tenfold.tune.settings import TuneSettings
+from tenfold.tune.views import with_views
 
 Loss = Callable[[Any, Any], Tensor]  # output, batch as it came
 Average = Callable[[Tensor], Tensor]  # of a batch's mean over all processes
@@ -44,8 +45,10 @@ class Objective:
         """The loss, a scalar with gradients to the student."""
         s = self._settings
         blocks = self._blocks if s.features else ()
-        with torch.no_grad(), recorded(self._teacher, blocks) as wanted:
-            target = logits_of(call(self._teacher, batch.inputs))
+        with torch.no_grad():
+            with recorded(self._teacher, blocks) as wanted:
+                target = logits_of(call(self._teacher, batch.inputs))
+            target = with_views(target, self._teacher, batch.inputs, s.views)
         with recorded(self._student, blocks) as found:
             output = call(self.forward, batch.inputs)
 

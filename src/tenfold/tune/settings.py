@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tenfold.augment import VIEWS
 from tenfold.errors import bad_value
 
 PRECISIONS = ("fp32", "bf16", "fp16", "auto")
@@ -27,6 +28,9 @@ class TuneSettings:
         task, logits, features: weights of the task's loss, of the divergence from the original's
             output and of the normalised squared difference of block outputs.
         temperature: of the softened outputs (Hinton et al. 2015).
+        views: how many views of an image the original answers to, 10 at most: itself, its mirror
+            image, then both moved a little to one side after another; the mean of its answers
+            teaches. For images whose mirror image is of the same class.
         class_mode: mode of the output over which the softmax runs: 1 for ``(batch, classes,
             ...)``, -1 for ``(batch, time, classes)``; None for outputs that are plain values
             (regression), which are compared by their squared difference.
@@ -55,6 +59,7 @@ class TuneSettings:
     logits: float = 1.0
     features: float = 1.0
     temperature: float = 2.0
+    views: int = 1
     class_mode: int | None = 1
     batchnorm: str = "train"
     reestimate: int = 50
@@ -87,6 +92,8 @@ class TuneSettings:
             )
         if self.accumulate < 1:
             raise bad_value("accumulate must be at least 1", self.accumulate, "use 1")
+        if not 1 <= self.views <= VIEWS:
+            raise bad_value(f"views must be 1 to {VIEWS}", self.views, "use 1, 2 or 4")
         if not 0 <= self.ema < 1:
             raise bad_value("ema must lie in 0 to 1, without 1", self.ema, "use 0 or 0.999")
 

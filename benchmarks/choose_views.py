@@ -1,0 +1,86 @@
+"""How many views of an image the original should answer to while it teaches.
+
+    TENFOLD_DATA=folder python benchmarks/choose_views.py --views 1/2 --threads 1
+
+ResNet-20 at 5.2x on 40,000 training images, judged on the other 10,000. The original is one that
+has not seen these either (``train_cifar_network.py --network resnet20 --epochs 24``): what another
+has learned by heart would favour whatever repeats it. Writes ``results/choose_views.json``, a row
+for each number of views, and what the original itself makes of the mean of its answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import cifar
+import tenfold
+from augmented import HalfPatched
+from judged import judged
+from recover_one import latest
+from tenfold.tune import TuneSettings, tune
+from tenfold.tune.views import with_views
+from written import RESULTS, write_json
+
+TIMES = 5.2
+
+
+class Viewed(nn.Module):
+    """The mean of a network's answers to several views of each image."""
+
+    def __init__(self, model: nn.Module, count: int) -> None:
+        super().__init__()
+        self.model, self.count = model, count
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(batch, classes)``."""
+        return with_views(self.model(images), self.model, images, self.count)
+
+
+def recovered(count: int, epochs: int, original: nn.Module, small: nn.Module) -> dict[str, Any]:
+    """One run, as a row."""
+    raw, (held, rest) = cifar.read_cifar(), cifar.split_indices(cifar.HELD)
+    settings = TuneSettings(
+        epochs=epochs, rate=2e-3, features=0.0, temperature=4.0, views=count, precision="auto",
+        channels_last=True,
+    )  # fmt: skip
+    began = time.perf_counter()
+    data = HalfPatched.of(raw["train_x"][rest], raw["train_y"][rest])
+    model = tune(small, original, data, settings=settings, score=latest()).model
+    seconds = time.perf_counter() - began
+    kept = cifar.batches(raw["train_x"][held], raw["train_y"][held])
+    return {
+        "held_out": judged(model, kept), "plan_alone": judged(small, kept),
+        "original": judged(original, kept),
+        "original_viewed": judged(Viewed(original, count).eval(), kept),
+        "epochs": epochs, "seconds": round(seconds, 1), "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Plan once, then run, print and write a number of views after the other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--views", default="1/2", help="as 1/2/4")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    original = cifar.load_apart()
+    plan = tenfold.plan(original, cifar.example(), {"params": 1 / TIMES})
+    small = tenfold.apply(plan, original).eval()
+    for count in map(int, arguments.views.split("/")):
+        row = recovered(count, arguments.epochs, original, small)
+        print(count, row, flush=True)
+        out = RESULTS / "choose_views.json"
+        found = json.loads(out.read_text()) if out.exists() else {}
+        write_json(out, dict(sorted({**found, str(count): row}.items())))
+
+
+if __name__ == "__main__":
+    main()

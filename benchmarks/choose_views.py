@@ -5,7 +5,7 @@
 ResNet-20 at 5.2x on 40,000 training images, judged on the other 10,000. The original is one that
 has not seen these either (``train_cifar_network.py --network resnet20 --epochs 24``): what another
 has learned by heart would favour whatever repeats it. Writes ``results/choose_views.json``, a row
-for each number of views, and what the original itself makes of the mean of its answers.
+for each number of views and seed, and what the original itself makes of the mean of its answers.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class Viewed(nn.Module):
         return with_views(self.model(images), self.model, images, self.count)
 
 
-def recovered(count: int, epochs: int, original: nn.Module, small: nn.Module) -> dict[str, Any]:
+def recovered(
+    count: int, seed: int, epochs: int, original: nn.Module, small: nn.Module
+) -> dict[str, Any]:
     """One run, as a row."""
     raw, (held, rest) = cifar.read_cifar(), cifar.split_indices(cifar.HELD)
     settings = TuneSettings(
         epochs=epochs, rate=2e-3, features=0.0, temperature=4.0, views=count, precision="auto",
-        channels_last=True,
+        channels_last=True, seed=seed,
     )  # fmt: skip
     began = time.perf_counter()
     data = HalfPatched.of(raw["train_x"][rest], raw["train_y"][rest])
@@ -67,6 +69,7 @@ def main() -> None:
     """Plan once, then run, print and write a number of views after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--views", default="1/2", help="as 1/2/4")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
@@ -75,11 +78,12 @@ def main() -> None:
     plan = tenfold.plan(original, cifar.example(), {"params": 1 / TIMES})
     small = tenfold.apply(plan, original).eval()
     for count in map(int, arguments.views.split("/")):
-        row = recovered(count, arguments.epochs, original, small)
-        print(count, row, flush=True)
+        row = recovered(count, arguments.seed, arguments.epochs, original, small)
+        name = f"views {count}, seed {arguments.seed}"
+        print(name, row, flush=True)
         out = RESULTS / "choose_views.json"
         found = json.loads(out.read_text()) if out.exists() else {}
-        write_json(out, dict(sorted({**found, str(count): row}.items())))
+        write_json(out, dict(sorted({**found, name: row}.items())))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Writes ``results/chains.json``.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -25,11 +24,11 @@ from augmented import Augmented
 from chain_norms import folded, with_norms
 from chain_rates import factor_rates
 from chain_stages import in_stages
-from recover import plan_for
+from recover_setup import plan_for
 from tenfold.tune import TuneSettings, tune
 from tenfold.tune.loop import size
 from tenfold.tune.score import accuracy
-from written import RESULTS, write_json
+from written import RESULTS, read_json, write_json
 
 TIMES = "5.2"
 STAGED = {"two stages": 2, "three stages": 3}
@@ -89,7 +88,7 @@ def main() -> None:
     factored = tenfold.apply(plan_for("resnet20", TIMES, original), original)
     path = RESULTS / "chains.json"
     key = f"{arguments.images} images, {arguments.epochs} epochs"
-    found = json.loads(path.read_text()) if path.exists() else {}
+    found = read_json(path)
     table = found.setdefault(key, {
         "original": accuracy(original, judge), "before": accuracy(factored, judge), "runs": {},
     })["runs"]  # fmt: skip

@@ -27,7 +27,7 @@ from tenfold.tune import TuneSettings
 from train_together import prepared, seconds_a_step, train_together
 from written import RESULTS, write_json
 
-TIMES, HELD = "5.2", 10_000
+TIMES = "5.2"
 FEEDS = ("plain", "half-labelled", "half-patched")
 PLAIN = TuneSettings(rate=2e-3, features=0.0)
 HOT = replace(PLAIN, temperature=4.0)
@@ -78,7 +78,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     raw = cifar.read_cifar()
-    held, rest = cifar.split_indices(HELD)
+    held, rest = cifar.split_indices(cifar.HELD)
     pixels, labels = raw["train_x"][rest], raw["train_y"][rest]
     images = [IMAGES[k].of(pixels, labels, device) for k in FEEDS]
     original = cifar.resnet20()

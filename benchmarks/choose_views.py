@@ -11,8 +11,8 @@ for each number of views and seed, and what the original itself makes of the mea
 from __future__ import annotations
 
 import argparse
-import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,14 +20,15 @@ from torch import Tensor, nn
 
 import cifar
 import tenfold
-from augmented import HalfPatched
+from augmented import Augmented, HalfPatched
+from choose_recovery import HOT, TIMES
 from judged import judged
 from recover_one import latest
 from tenfold.tune import TuneSettings, tune
 from tenfold.tune.views import with_views
-from written import RESULTS, write_json
+from written import RESULTS, read_json, write_json
 
-TIMES = 5.2
+OUT = RESULTS / "choose_views.json"
 
 
 class Viewed(nn.Module):
@@ -43,25 +44,17 @@ class Viewed(nn.Module):
 
 
 def recovered(
-    count: int, seed: int, epochs: int, original: nn.Module, small: nn.Module
+    small: nn.Module, original: nn.Module, data: Augmented, settings: TuneSettings, kept: list[Any]
 ) -> dict[str, Any]:
-    """One run, as a row."""
-    raw, (held, rest) = cifar.read_cifar(), cifar.split_indices(cifar.HELD)
-    settings = TuneSettings(
-        epochs=epochs, rate=2e-3, features=0.0, temperature=4.0, views=count, precision="auto",
-        channels_last=True, seed=seed,
-    )  # fmt: skip
+    """What one run came to."""
     began = time.perf_counter()
-    data = HalfPatched.of(raw["train_x"][rest], raw["train_y"][rest])
     model = tune(small, original, data, settings=settings, score=latest()).model
     seconds = time.perf_counter() - began
-    kept = cifar.batches(raw["train_x"][held], raw["train_y"][held])
     return {
-        "held_out": judged(model, kept), "plan_alone": judged(small, kept),
-        "original": judged(original, kept),
-        "original_viewed": judged(Viewed(original, count).eval(), kept),
-        "epochs": epochs, "seconds": round(seconds, 1), "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
+        "held_out": judged(model, kept),
+        "original_viewed": judged(Viewed(original, settings.views).eval(), kept),
+        "epochs": settings.epochs, "seconds": round(seconds, 1),
+        "threads": torch.get_num_threads(), "torch": torch.__version__,
     }  # fmt: skip
 
 
@@ -74,16 +67,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    raw, (held, rest) = cifar.read_cifar(), cifar.split_indices(cifar.HELD)
+    data = HalfPatched.of(raw["train_x"][rest], raw["train_y"][rest])
+    kept = cifar.batches(raw["train_x"][held], raw["train_y"][held])
     original = cifar.load_apart()
-    plan = tenfold.plan(original, cifar.example(), {"params": 1 / TIMES})
+    plan = tenfold.plan(original, cifar.example(), {"params": 1 / float(TIMES)})
     small = tenfold.apply(plan, original).eval()
+    alone = {"plan_alone": judged(small, kept), "original": judged(original, kept)}
     for count in map(int, arguments.views.split("/")):
-        row = recovered(count, arguments.seed, arguments.epochs, original, small)
+        settings = replace(
+            HOT, epochs=arguments.epochs, views=count, seed=arguments.seed, precision="auto",
+            channels_last=True,
+        )  # fmt: skip
+        row = {**recovered(small, original, data, settings, kept), **alone}
         name = f"views {count}, seed {arguments.seed}"
         print(name, row, flush=True)
-        out = RESULTS / "choose_views.json"
-        found = json.loads(out.read_text()) if out.exists() else {}
-        write_json(out, dict(sorted({**found, name: row}.items())))
+        write_json(OUT, dict(sorted({**read_json(OUT), name: row}.items())))
 
 
 if __name__ == "__main__":

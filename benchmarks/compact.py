@@ -62,6 +62,5 @@ class CompactNetwork(nn.Module):
 def load_compact() -> CompactNetwork:
     """With the weights that ``train_cifar_network.py`` wrote, in evaluation mode."""
     network = CompactNetwork()
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v
-                             for k, v in load_file(WEIGHTS).items()})  # fmt: skip
+    network.load_state_dict(load_file(WEIGHTS))  # half precision becomes single
     return network.eval()

@@ -11,7 +11,6 @@ Writes ``results/recover_without_data.json``.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,7 @@ import cifar
 import tenfold
 from tenfold.tune import GENTLE
 from tenfold.tune.score import accuracy
-from written import RESULTS, write_json
+from written import RESULTS, read_json, write_json
 
 GOALS = {"3": 1.0, "5": 4.0}  # points lost at most
 
@@ -57,7 +56,7 @@ def main() -> None:
     arguments = parser.parse_args()
     judge = cifar.shown(arguments.split, 10_000)
     out = RESULTS / "recover_without_data.json"
-    found = json.loads(out.read_text()) if out.exists() else {}
+    found = read_json(out)
     for times in arguments.times.split("/"):
         row = recover(times, arguments.epochs, judge)
         print(times, row, flush=True)

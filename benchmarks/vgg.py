@@ -41,6 +41,5 @@ def load_vgg16() -> Vgg16:
     if not WEIGHTS.exists():
         sys.exit("VGG-16 is not trained: run benchmarks/train_cifar_network.py --network vgg16")
     network = Vgg16()
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v
-                             for k, v in load_file(WEIGHTS).items()})  # fmt: skip
+    network.load_state_dict(load_file(WEIGHTS))  # half precision becomes single
     return network.eval()

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 import cifar
 import tenfold
+from choose_recovery import HOT
 from judged import judged
 from recover_setup import test_images, training_images
 from tenfold.chains import balance_all
-from tenfold.tune import TuneSettings
 from tenfold.tune.batches import read_batch
 from tenfold.tune.distill import Objective
 from tenfold.tune.precision import autocast
@@ -29,7 +29,6 @@ from tenfold.tune.slow_kernels import sparing_slow_kernels
 from written import RESULTS, write_json
 
 TIMES = ("3.57", "4.46", "5.2")
-SETTINGS = TuneSettings(features=0.0, temperature=4.0)
 CPU = torch.device("cpu")
 
 
@@ -48,7 +47,7 @@ def agreement(original: nn.Module, student: nn.Module) -> dict[str, float]:
     batch = next(iter(training_images("half-patched", "cpu")))
     balance_all(student)
     student.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = Objective(student, original, SETTINGS, None)
+    objective = Objective(student, original, HOT, None)
     with sparing_slow_kernels(student):
         half, single = (gradients(objective, student, batch, p) for p in ("bf16", "fp32"))
     cosines = [float(torch.cosine_similarity(a, b, 0)) for a, b in zip(half, single)]

@@ -9,6 +9,11 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
+def read_json(path: Path) -> Any:
+    """What was written there; nothing yet is an empty mapping."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def write_json(path: Path, told: Any) -> None:
     """The value as JSON, in place of what was there."""
     path.parent.mkdir(exist_ok=True, parents=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tenfold.augment import VIEWS, mirrored, moved, varied, views
+from tenfold.augment import VIEWS, mirrored, moved, varied, view
 
 
 def images():
@@ -62,9 +62,9 @@ def test_a_moved_image_has_its_edges_reflected():
 
 def test_views_are_the_image_its_mirror_image_and_both_moved_about():
     x, length = images(), torch.arange(2)
-    found = list(views({"pixels": x, "length": length}, VIEWS))
-    seen = [view["pixels"] for view in found]
-    assert all(view["length"] is length for view in found)
+    found = [view({"pixels": x, "length": length}, index) for index in range(VIEWS)]
+    seen = [one["pixels"] for one in found]
+    assert all(one["length"] is length for one in found)
     assert torch.equal(seen[0], x)
     assert torch.equal(seen[1], x.flip(3))
     assert torch.equal(seen[2], moved(x, -1, -1))

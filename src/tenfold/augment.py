@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -47,16 +46,13 @@ def moved(images: Tensor, down: int, along: int) -> Tensor:
     return wide[:, :, top : top + height, left : left + width]
 
 
-def views(inputs: Any, count: int) -> Iterator[Any]:
-    """``count`` views, ``VIEWS`` at most, of the images among the inputs: as they are, mirrored,
-    then pairs of these moved a little to one side after another."""
-    for index in range(count):
-        yield mapped(partial(view, index=index), inputs)
+def view(inputs: Any, index: int) -> Any:
+    """One of ``VIEWS`` views of the images among the inputs: as they are, mirrored, then pairs of
+    these moved a little to one side after another."""
+    return mapped(lambda x: seen(x, index) if is_image(x) else x, inputs)
 
 
-def view(images: Tensor, index: int) -> Tensor:
-    """One of the views; a tensor of another kind as it is."""
-    if not is_image(images):
-        return images
+def seen(images: Tensor, index: int) -> Tensor:
+    """The images as that view has them."""
     down, along = (side * (n // NEAR) for side, n in zip(SIDES[index // 2], images.shape[2:]))
     return moved(images.flip(3) if index % 2 else images, down, along)

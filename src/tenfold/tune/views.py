@@ -1,8 +1,8 @@
 """The original's answer to an image, from several views of it.
 
 An image, its mirror image and both a little shifted are the same thing seen again; the mean of a
-network's answers to them is better than the one, and so teaches better (Radosavovic et al. 2018,
-section 3).
+network's answers to them is more often right than the one, and so teaches more (Radosavovic et al.
+2018, section 3).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.augment import is_image, views
+from tenfold.augment import is_image, view
 from tenfold.errors import bad_value
 from tenfold.forward import call
 from tenfold.tune.batches import logits_of, tensors_in
@@ -24,8 +24,8 @@ def with_views(answer: Tensor, teacher: nn.Module, inputs: Any, count: int) -> T
     if count == 1:
         return answer
     check(answer, inputs, count)
-    _, *further = views(inputs, count)
-    return torch.stack([answer, *(logits_of(call(teacher, view)) for view in further)]).mean(0)
+    further = [logits_of(call(teacher, view(inputs, index))) for index in range(1, count)]
+    return torch.stack([answer, *further]).mean(0)
 
 
 def check(answer: Tensor, inputs: Any, count: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 import cifar
 from tenfold.tune.few import blend
@@ -15,14 +16,18 @@ BATCH, PAD = 128, 4
 
 
 def patch(images: Tensor) -> Tensor:
-    """Each image as it is, or with a rectangle of its counterpart from the other end; all shares of
-    the area are alike likely (CutMix, Yun et al. 2019)."""
-    count, size = len(images), images.shape[-1]
+    """Each image as it is, or with a rectangle of its counterpart from the other end."""
+    inside = rectangles(len(images), images.shape[-1])
+    return torch.where(inside[:, None].to(images.device), images.flip(0), images)
+
+
+def rectangles(count: int, size: int) -> Tensor:
+    """``(count, size, size)``, true inside: none for half of them, for the others all shares of the
+    area are alike likely (CutMix, Yun et al. 2019)."""
     side = torch.rand(count, 1).sqrt() * size / 2
     middle = torch.rand(2, count, 1) * size
     down, across = (torch.arange(size) - middle).abs() < side
-    inside = down[:, :, None] & across[:, None, :] & (torch.rand(count, 1, 1) < 0.5)
-    return torch.where(inside[:, None].to(images.device), images.flip(0), images)
+    return down[:, :, None] & across[:, None, :] & (torch.rand(count, 1, 1) < 0.5)
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,15 @@ class HalfPatched(HalfLabelled):
     """Half of the images with a rectangle of another one in place of a blend."""
 
     mix: Callable[[Tensor], Tensor] = patch
+
+
+@dataclass(frozen=True)
+class Patched(Augmented):
+    """The same rectangles, with labels ``(batch, 10)`` by area."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels in super().__iter__():
+            inside = rectangles(len(images), images.shape[-1]).to(images.device)
+            found = torch.where(inside[:, None], images.flip(0), images)
+            own, other = F.one_hot(labels, 10).float(), F.one_hot(labels.flip(0), 10).float()
+            yield found, own.lerp(other, inside.float().mean((1, 2))[:, None])

@@ -63,7 +63,7 @@ def fastest(
     found: dict[str, float] = {}
     for precision, last in LAYOUTS:
         branches = branches_of(student, precision, last)
-        together = prepared(branches, copy.deepcopy(teacher), images, [0] * len(images), device)
+        together = prepared(branches, [copy.deepcopy(teacher)], images, [0] * len(images), device)
         seconds = seconds_a_step(together, together.record())
         found[f"{precision}, channels {'last' if last else 'first'}"] = round(1000 * seconds, 2)
     best = min(zip(found.values(), LAYOUTS))[1]
@@ -86,7 +86,7 @@ def main() -> None:
     milliseconds, (precision, last) = fastest(student, original, images, device)
     branches = branches_of(student, precision, last)
     seeds = [0] * len(images)
-    done = train_together(branches, original, images, seeds, device, seconds=arguments.seconds)
+    done = train_together(branches, [original], images, seeds, device, seconds=arguments.seconds)
     kept = cifar.batches(raw["train_x"][held], raw["train_y"][held], 1000)
     found: dict[str, Any] = {
         "held_out": {name: round(judged(b.student, kept), 2) for name, b in zip(WAYS, branches)},

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 APART = Path(__file__).parent / "results" / "resnet20_apart.safetensors"
+BLOCKS = {"resnet20": 3, "resnet56": 9}  # a stage
 HELD = 10_000  # training images to choose settings on
 
 
@@ -152,6 +153,13 @@ def resnet20() -> ResNet:
     """With the baseline's weights, in evaluation mode."""
     model = ResNet()
     model.load_state_dict(load_file(folder() / "resnet20_cifar10_jpeg.safetensors"), strict=True)
+    return model.eval()
+
+
+def resnet56() -> ResNet:
+    """A larger one, trained on the original images, in evaluation mode."""
+    model = ResNet(BLOCKS["resnet56"])
+    model.load_state_dict(load_file(folder() / "resnet56_cifar10.safetensors"), strict=True)
     return model.eval()
 
 

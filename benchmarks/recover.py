@@ -12,8 +12,8 @@ there: crop from 4 pixels of padding, flip. Settings were chosen on held-out tra
 (``choose_recovery.py``); the run trains on all 50,000 and keeps its last epoch, and the 10,000 test
 images are looked at once, to report. An interrupted run goes on where it stopped when the same
 command is run again; ``--report`` writes down the runs as they are, those that are cut short as
-such. ``--further`` begins at the saved model of the first seed instead of at the plan, for as many
-more epochs: another cycle of rising and falling rate (SGDR, Loshchilov & Hutter 2017).
+such. ``--further`` begins where each seed's longest run has ended instead of at the plan, for as
+many more epochs: another cycle of rising and falling rate (SGDR, Loshchilov & Hutter 2017).
 ``--images blended`` mixes half of each batch with other images and leaves the teaching to the
 original; with ``half-labelled`` the labels of the other half count too, and with ``half-patched``
 rectangles of other images take the place of mixtures.
@@ -48,13 +48,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--tuning", default="", help="more settings, such as task=2.0,ema=0.999")
     parser.add_argument("--images", choices=tuple(IMAGES), default="plain", help="half mixed?")
-    parser.add_argument("--further", action="store_true", help="from the saved model on; seed 0")
+    parser.add_argument("--teacher", default="", help="of train_further.py, as resnet20:0")
+    parser.add_argument("--further", action="store_true", help="from where a seed's run has ended")
     parser.add_argument("--keep", action="store_true", help="save the first seed's model anyway")
+    parser.add_argument("--unjudged", action="store_true", help="leave that to --report, elsewhere")
     parser.add_argument("--report", action="store_true", help="train nothing, write the results")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     if not arguments.report:
         run_all(arguments)
+    if arguments.unjudged:
+        return
     judge_all(arguments.network, arguments.keep)
     write_results(arguments.network, test_images())
 

@@ -14,11 +14,12 @@ from judged import judged
 from recover_earlier import (
     BEGUN,
     PLAN,
-    kept_run,
     name_of,
-    saved_model,
-    saved_plan,
+    past_model,
+    past_plan,
+    past_run,
     work_folder,
+    write_weights,
 )
 from recover_results import NETWORKS, keep, scored_by_loss
 from recover_setup import (
@@ -30,6 +31,7 @@ from recover_setup import (
     told,
     training_images,
 )
+from teachers import teacher_of
 from tenfold.saving import write_plan
 from tenfold.tune import tune
 from tenfold.tune.checkpoint import BEST, FILE
@@ -41,19 +43,24 @@ CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the ima
 def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
     """One run, and its line in a file of its own."""
     network = arguments.network
-    past = kept_run(network, times, seed) if arguments.further else None
+    past = past_run(network, times, seed) if arguments.further else None
     if arguments.further and past is None:
-        raise SystemExit(f"--further needs a finished run at {times}x; leave it out for a first.")
+        raise SystemExit(
+            f"--further needs an ended run at {times}x, seed {seed}, but found none that left its"
+            " weights; leave it out for a first."
+        )
     run = begun(arguments, times, seed, past)
     target = work_folder(network, times) / name_of(run)
     if (target / "row.json").exists():
         return
     device = torch.device(arguments.device)
     original = NETWORKS[network]()
-    plan = saved_plan(network, times) if past else plan_for(network, times, original)
-    build = saved_model if past else factored_for
-    factored = build(network, times, original).to(device)
+    plan = past_plan(network, past) if past else plan_for(network, times, original)
+    factored = (
+        past_model(network, past, original) if past else factored_for(network, times, original)
+    ).to(device)
     original = original.to(device)
+    teacher = teacher_of(arguments.teacher, original).to(device)
     if not (target / BEGUN).exists():  # else this goes on with an interrupted run
         (target / PLAN).unlink(missing_ok=True)
         write_plan(plan, target / PLAN)
@@ -61,7 +68,7 @@ def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
     settings = settings_for(arguments, seed + CYCLE * (len(run["cycles"]) - 1))
     clock = Stopwatch(target / "seconds.json", past["seconds"] if past else 0.0)
     tuned = tune(
-        factored, original, training_images(arguments.images, arguments.device),
+        factored, teacher, training_images(arguments.images, arguments.device),
         settings=settings, score=latest(), checkpoint=target, progress=clock,
     )  # fmt: skip
     model = tuned.model
@@ -78,6 +85,7 @@ def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
         original.cpu(), model.cpu(), plan, network, times, seed, row["history"],
         anyway=arguments.keep,
     )  # fmt: skip
+    write_weights(target, model)
     write_json(target / "row.json", row)
     (target / FILE).unlink()
     (target / BEST).unlink()

@@ -14,6 +14,7 @@ import cifar
 import tenfold
 from augmented import Augmented, Blended, HalfLabelled, HalfPatched
 from recover_earlier import PLAN, cycles_of, work_folder
+from teachers import teacher_told
 from tenfold.report import make_report
 from tenfold.saving import read_plan, write_plan
 from tenfold.tune import TuneSettings
@@ -30,7 +31,7 @@ def settings_for(arguments: argparse.Namespace, seed: int) -> TuneSettings:
     asked = {
         "epochs": arguments.epochs, "rate": arguments.rate, "seed": seed,
         "features": arguments.features, "precision": "auto", "every": 120.0,
-        "channels_last": torch.device(arguments.device).type == "cpu",
+        "channels_last": True,
     }  # fmt: skip
     return TuneSettings(**{**asked, **read_settings(arguments.tuning)})
 
@@ -73,7 +74,8 @@ def begun(
 ) -> dict[str, Any]:
     """What a run is, and what it goes on from."""
     images, tuning = arguments.images.removesuffix("plain"), arguments.tuning.replace(",", " ")
-    cycle = " ".join(filter(None, [str(arguments.epochs), images, tuning]))
+    by = teacher_told(arguments.teacher)
+    cycle = " ".join(filter(None, [str(arguments.epochs), images, tuning, by]))
     return {
         "times": times, "seed": seed,
         "epochs": arguments.epochs + (past["epochs"] if past else 0),

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from judged import judged
-from recover_earlier import PLAN, WORK, name_of, work_folder
+from recover_earlier import PLAN, WEIGHTS, WORK, name_of, work_folder, write_weights
 from recover_results import NETWORKS, keep
 from recover_setup import (
     begun,
@@ -24,12 +24,13 @@ from recover_setup import (
     training_images,
 )
 from side_by_side import Branch
+from teachers import teacher_of
 from tenfold.rebuild import build_structure
 from tenfold.saving import read_plan
 from train_together import train_together
 from written import write_json
 
-TRAINED, WEIGHTS = "trained.json", "model.safetensors"
+TRAINED = "trained.json"
 
 
 def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]]) -> None:
@@ -45,8 +46,9 @@ def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]])
     ]  # fmt: skip
     images = [training_images(arguments.images, arguments.device)] * len(seeds)
     epochs, seconds = arguments.epochs, arguments.seconds
+    teacher = teacher_of(arguments.teacher, original)
     done = train_together(
-        branches, original, images, seeds, device, epochs=0 if seconds else epochs, seconds=seconds
+        branches, [teacher], images, seeds, device, epochs=0 if seconds else epochs, seconds=seconds
     )
     arguments.epochs = done["epochs"]
     for branch, (times, seed) in zip(branches, jobs):
@@ -61,7 +63,7 @@ def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]])
 def write_trained(folder: Path, model: nn.Module, run: dict[str, Any]) -> None:
     """What a run is and what it came to, not yet judged."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.cpu().contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
+    write_weights(folder, model)
     write_json(folder / TRAINED, run)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from feed import Feed
 from tenfold.tune import TuneSettings
@@ -30,11 +31,13 @@ WARM_UP = 3  # steps before the graph is recorded: libraries choose and load the
 
 @dataclass
 class Branch:
-    """One network, the feed that it learns from, and how."""
+    """One network, the feed that it learns from, how, and which network's answers it is taught;
+    None where it has labels alone."""
 
     student: nn.Module
     feed: int
     settings: TuneSettings
+    teacher: int | None = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -42,21 +45,20 @@ class Together:
     """The networks, what they are given in a step, and the step."""
 
     def __init__(
-        self, branches: Sequence[Branch], teacher: nn.Module, feeds: Sequence[Feed],
+        self, branches: Sequence[Branch], teachers: Sequence[nn.Module], feeds: Sequence[Feed],
         device: torch.device,
     ) -> None:  # fmt: skip
-        self.branches, self.teacher, self.feeds, self.device = branches, teacher, feeds, device
+        self.branches, self.teachers, self.feeds, self.device = branches, teachers, feeds, device
+        self.taught = sorted({b.teacher for b in branches if b.teacher is not None})
         self.gpu, self.batch = device.type == "cuda", feeds[0].images.batch
-        rows = len(feeds) * self.batch
-        self.images = torch.zeros(rows, 3, 32, 32, device=device)
-        self.labels = torch.zeros(rows, dtype=torch.long, device=device)
+        self.images, self.labels = self.batches()
         if branches[0].settings.channels_last:
             self.images = self.images.to(memory_format=torch.channels_last)
         self.factor = torch.zeros((), device=device)  # of the peak rates
         self.losses = torch.zeros(len(branches), device=device)
         self.norms = torch.zeros(len(branches), device=device)
         self.rates = [torch.zeros((), device=device) for _ in branches]
-        self.peaks = [b.settings.peak_rate(size(teacher), size(b.student)) for b in branches]
+        self.peaks = [peak_rate(b, teachers) for b in branches]
         self.optimisers = [
             torch.optim.AdamW(
                 groups(b.student, b.settings.weight_decay), lr=rate, fused=self.gpu,
@@ -69,31 +71,38 @@ class Together:
 
     def step(self) -> None:
         """All networks, each on a stream of its own."""
-        s = self.branches[0].settings
-        with torch.no_grad(), autocast(s.precision, self.device):
-            answers = with_views(self.teacher(self.images), self.teacher, self.images, s.views)
-            targets = answers.float().split(self.batch)
         images, labels = self.images.split(self.batch), self.labels.split(self.batch)
+        answers = {index: self.answers(self.teachers[index]) for index in self.taught}
         for index, branch in enumerate(self.branches):
-            k = branch.feed
+            k, target = branch.feed, None
+            if branch.teacher is not None:
+                target = answers[branch.teacher][k]
             if not self.gpu:
-                self.descend(index, images[k], labels[k], targets[k])
+                self.descend(index, images[k], labels[k], target)
                 continue
             here, stream = torch.cuda.current_stream(), self.streams[index]
             stream.wait_stream(here)
             with torch.cuda.stream(stream):
-                self.descend(index, images[k], labels[k], targets[k])
+                self.descend(index, images[k], labels[k], target)
         for stream in self.streams:
             torch.cuda.current_stream().wait_stream(stream)
 
-    def descend(self, index: int, images: Tensor, labels: Tensor, target: Tensor) -> None:
+    def answers(self, teacher: nn.Module) -> Sequence[Tensor]:
+        """Those of a teacher to the images of every feed."""
+        s = self.branches[0].settings
+        with torch.no_grad(), autocast(s.precision, self.device):
+            found = with_views(teacher(self.images), teacher, self.images, s.views)
+        return found.float().split(self.batch)
+
+    def descend(self, index: int, images: Tensor, labels: Tensor, target: Tensor | None) -> None:
         """One network's loss, its clipped gradient, and the step."""
         branch = self.branches[index]
         s, student = branch.settings, branch.student
         with autocast(s.precision, self.device):
             output = student(images)
-        loss = s.logits * output_loss(output, target, s, AVERAGE)
-        loss = loss + s.task * classification_loss(output, labels, s.class_mode, AVERAGE)
+        loss = s.task * label_loss(output, labels, s)
+        if target is not None:
+            loss = loss + s.logits * output_loss(output, target, s, AVERAGE)
         for p in student.parameters():
             p.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
@@ -107,9 +116,7 @@ class Together:
     def fill(self) -> None:
         """The next batches, made while the step before is computed."""
         with nullcontext() if self.aside is None else torch.cuda.stream(self.aside):
-            given = [next(feed) for feed in self.feeds]
-            images = torch.cat([x for x, _ in given])
-            labels = torch.cat([y for _, y in given])
+            images, labels = self.batches()
         if self.aside is not None:
             here = torch.cuda.current_stream()
             here.wait_stream(self.aside)
@@ -117,6 +124,11 @@ class Together:
             labels.record_stream(here)
         self.images.copy_(images)
         self.labels.copy_(labels)
+
+    def batches(self) -> tuple[Tensor, Tensor]:
+        """One of every feed, in a row."""
+        given = [next(feed) for feed in self.feeds]
+        return torch.cat([x for x, _ in given]), torch.cat([y for _, y in given])
 
     def record(self) -> Callable[[], None]:
         """The step as a graph; networks and optimisers are left as they were."""
@@ -153,3 +165,16 @@ class Together:
                     value.zero_()
         self.losses.zero_()
         self.norms.zero_()
+
+
+def peak_rate(branch: Branch, teachers: Sequence[nn.Module]) -> float:
+    """The one that is set, or that of the sizes."""
+    before = branch.student if branch.teacher is None else teachers[branch.teacher]
+    return branch.settings.peak_rate(size(before), size(branch.student))
+
+
+def label_loss(output: Tensor, labels: Tensor, s: TuneSettings) -> Tensor:
+    """Cross-entropy of classes, or of shares of them ``(batch, classes)``."""
+    if labels.is_floating_point():
+        return F.cross_entropy(output.float(), labels)
+    return classification_loss(output, labels, s.class_mode, AVERAGE)

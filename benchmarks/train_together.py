@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from augmented import Augmented
+from composed import compose_all
 from feed import Feed
 from side_by_side import Branch, Together
 from tenfold.chains import balance_all
@@ -21,13 +22,13 @@ FIRST, TIMED = 5, 40  # steps that are let pass, and steps whose time is taken
 
 
 def train_together(
-    branches: Sequence[Branch], teacher: nn.Module, images: Sequence[Augmented],
+    branches: Sequence[Branch], teachers: Sequence[nn.Module], images: Sequence[Augmented],
     seeds: Sequence[int], device: torch.device, *, epochs: int = 0, seconds: float = 0.0,
 ) -> dict[str, Any]:  # fmt: skip
     """Train all networks in place, each on the images of its feed; without epochs for as many as
     fit into the seconds."""
     with frozen_rng():
-        together = prepared(branches, teacher, images, seeds, device)
+        together = prepared(branches, teachers, images, seeds, device)
         step, length = together.record(), len(images[0])
         epochs = epochs or max(1, int(seconds / seconds_a_step(together, step) / length))
         together.feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
@@ -41,19 +42,21 @@ def train_together(
 
 
 def prepared(
-    branches: Sequence[Branch], teacher: nn.Module, images: Sequence[Augmented],
+    branches: Sequence[Branch], teachers: Sequence[nn.Module], images: Sequence[Augmented],
     seeds: Sequence[int], device: torch.device,
 ) -> Together:  # fmt: skip
     """Networks balanced, laid out and learning, as tenfold.tune begins, and the first batches.
     BatchNorm follows the batches, so its statistics need not be estimated anew."""
     for branch in branches:
         balance_all(branch.student)
+        compose_all(branch.student)
         laid_out(branch.student, device, branch.settings.channels_last)
         branch.student.requires_grad_(True).train()
-    laid_out(teacher, device, branches[0].settings.channels_last)
-    teacher.eval().requires_grad_(False)
+    for teacher in teachers:
+        laid_out(teacher, device, branches[0].settings.channels_last)
+        teacher.eval().requires_grad_(False)
     feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
-    together = Together(branches, teacher, feeds, device)
+    together = Together(branches, teachers, feeds, device)
     together.fill()
     return together
 

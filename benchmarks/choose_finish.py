@@ -1,0 +1,74 @@
+"""How to end a recovery run whose images were patched: judged on 10,000 images nobody has seen.
+
+    TENFOLD_DATA=folder python benchmarks/choose_finish.py --times 5.2 --threads 1
+
+The test's images have no rectangles of others in them, so the last epochs, or only the statistics
+of BatchNorm, might better be of plain images. The original is the ResNet-20 that has not seen the
+held-out images. Writes ``results/choose_finish.json``, a row for each budget and way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from dataclasses import replace
+
+import torch
+
+import cifar
+from augmented import Augmented, HalfPatched
+from choose_teacher import DECAYED
+from judged import judged
+from recover_one import latest
+from recover_setup import factored_for
+from tenfold.tune import tune
+from tenfold.tune.batchnorm import reestimate
+from written import RESULTS, read_json, write_json
+
+OUT = RESULTS / "choose_finish.json"
+BASE = replace(DECAYED, precision="auto", channels_last=True)
+WAYS = {
+    "plain, a tenth of the rate": (Augmented, replace(BASE, rate=2e-4)),
+    "patched, a tenth of the rate": (HalfPatched, replace(BASE, rate=2e-4)),
+    "plain, a third of the rate": (Augmented, replace(BASE, rate=7e-4)),
+    "plain, a third of the rate, weights averaged": (
+        Augmented, replace(BASE, rate=7e-4, ema=0.995),
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """A run, then its end in every way."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", default="5.2")
+    parser.add_argument("--epochs", type=int, default=7, help="of the run")
+    parser.add_argument("--end", type=int, default=2, help="epochs of its end")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    raw, (_, rest) = cifar.read_cifar(), cifar.split_indices(cifar.HELD)
+    pixels, labels = raw["train_x"][rest], raw["train_y"][rest]
+    kept, plain = cifar.shown("train", cifar.HELD), Augmented.of(pixels, labels)
+    original = cifar.load_apart()
+    small = factored_for("resnet20_apart", arguments.times, original)
+    settings = replace(BASE, epochs=arguments.epochs)
+    patched = HalfPatched.of(pixels, labels)
+    model = tune(small, original, patched, settings=settings, score=latest()).model
+    ways = {"as it is": None, **WAYS}
+    for name, way in ways.items():
+        ended = copy.deepcopy(model)
+        if way is not None:
+            images, finish = way
+            data = images.of(pixels, labels)
+            finish = replace(finish, epochs=arguments.end, seed=1)
+            ended = tune(ended, original, data, settings=finish, score=latest()).model
+        row = {"held_out": judged(ended, kept)}
+        reestimate(ended, plain, len(plain), torch.device("cpu"))
+        row["statistics_anew"] = judged(ended.eval(), kept)
+        print(name, row, flush=True)
+        written = {**read_json(OUT), f"{arguments.times}x, {name}": row}
+        write_json(OUT, dict(sorted(written.items())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Who should teach ResNet-20 at 5.2x, and how, judged on 10,000 images that nobody has seen.
+
+    TENFOLD_DATA=folder python benchmarks/train_further.py --device cuda \
+        --networks resnet20_apart:0/resnet20_apart:1/resnet56_apart:0
+    TENFOLD_DATA=folder python benchmarks/choose_teacher.py --device cuda --epochs 20
+
+The original here is the ResNet-20 that has not seen the held-out images; it teaches as it is or,
+after more training, alone or with another one of another seed. (ResNet-56 began at weights that had
+seen the images without JPEG's artefacts, so its row may be a little too good.) Writes
+``results/choose_teacher.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+import cifar
+from augmented import HalfPatched
+from choose_recovery import HOT, TIMES
+from judged import judged
+from recover_setup import factored_for, told
+from side_by_side import Branch
+from teachers import Committee, load_further
+from train_together import prepared, seconds_a_step, train_together
+from written import RESULTS, write_json
+
+VIEWED = replace(HOT, views=2)
+DECAYED = replace(VIEWED, weight_decay=0.05)
+TEACHERS = ("original", "further", "two further", "resnet56")
+WAYS = {
+    "original": (0, VIEWED),
+    "further": (1, VIEWED),
+    "two further": (2, VIEWED),
+    "resnet56": (3, VIEWED),
+    "original, decay 0.05": (0, DECAYED),
+    "further, decay 0.05": (1, DECAYED),
+    "further, decay 0.2": (1, replace(VIEWED, weight_decay=0.2)),
+    "further, twice the rate": (1, replace(VIEWED, rate=4e-3)),
+    "further, labels four times": (1, replace(VIEWED, task=2.0)),
+    "further, temperature 2": (1, replace(VIEWED, temperature=2.0)),
+}
+LAYOUTS = (("bf16", True), ("bf16", False), ("fp32", True))  # precision, channels last
+
+
+def teachers() -> list[nn.Module]:
+    """In the order of their names."""
+    one, other = load_further("resnet20_apart", 0), load_further("resnet20_apart", 1)
+    both = Committee([copy.deepcopy(one), other]).eval()
+    return [cifar.load_apart(), one, both, load_further("resnet56_apart", 0)]
+
+
+def branches_of(student: nn.Module, precision: str, last: bool) -> list[Branch]:
+    """A copy of the network for every way."""
+    return [
+        Branch(
+            copy.deepcopy(student), 0, replace(settings, precision=precision, channels_last=last),
+            teacher,
+        )
+        for teacher, settings in WAYS.values()
+    ]  # fmt: skip
+
+
+def milliseconds(
+    student: nn.Module, images: HalfPatched, device: torch.device
+) -> dict[tuple[str, bool], float]:
+    """Of a step of all, by arithmetic and layout."""
+    found = {}
+    for layout in LAYOUTS:
+        together = prepared(branches_of(student, *layout), teachers(), [images], [0], device)
+        found[layout] = round(1000 * seconds_a_step(together, together.record()), 2)
+    return found
+
+
+def main() -> None:
+    """Time, train, judge, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=0, help="instead of epochs")
+    arguments = parser.parse_args()
+    device, raw, seconds = torch.device(arguments.device), cifar.read_cifar(), arguments.seconds
+    epochs = 0 if seconds else arguments.epochs
+    _, rest = cifar.split_indices(cifar.HELD)
+    images = HalfPatched.of(raw["train_x"][rest], raw["train_y"][rest], device)
+    student = factored_for("resnet20_apart", TIMES, cifar.load_apart())
+    timed = milliseconds(student, images, device)
+    precision, last = min(timed, key=lambda layout: timed[layout])
+    branches = branches_of(student, precision, last)
+    done = train_together(
+        branches, teachers(), [images], [0], device, epochs=epochs, seconds=seconds
+    )
+    kept = cifar.shown("train", cifar.HELD)
+    found: dict[str, Any] = {
+        "held_out": {
+            name: round(judged(branch.student, kept), 2) for name, branch in zip(WAYS, branches)
+        },
+        "teachers": {
+            name: round(judged(one.to(device), kept), 2) for name, one in zip(TEACHERS, teachers())
+        }, **done,
+        "milliseconds_a_step_of_all": {
+            f"{p}, channels {'last' if last else 'first'}": t for (p, last), t in timed.items()
+        },
+        "times": TIMES, "device": told(device), "torch": torch.__version__,
+    }  # fmt: skip
+    print(json.dumps(found, indent=1))
+    write_json(RESULTS / "choose_teacher.json", found)
+
+
+if __name__ == "__main__":
+    main()

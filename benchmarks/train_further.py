@@ -1,0 +1,90 @@
+"""The original trained on for longer, so that it can teach better.
+
+    TENFOLD_DATA=folder python benchmarks/train_further.py --device cuda --epochs 30 \
+        --networks resnet20:0/resnet20:1/resnet20_apart:0/resnet20_apart:1
+
+What a compressed network cannot learn from the original, because the original does not know it, it
+may learn from the original after some more training: on the same images, of which half get a
+rectangle of another one and labels by area. Networks are named with a seed each and trained side by
+side; those ``_apart`` never see the held-out images. Writes their weights as float16, and
+``results/train_further.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+import cifar
+from augmented import Patched
+from judged import judged
+from recover_setup import test_images, told
+from side_by_side import Branch
+from teachers import STARTS, jobs_in, load_further, weights_of
+from tenfold.tune import TuneSettings
+from train_together import train_together
+from written import RESULTS, read_json, write_json
+
+OUT = RESULTS / "train_further.json"
+SETTINGS = TuneSettings(
+    rate=2e-3, weight_decay=0.05, task=1.0, logits=0.0, precision="bf16", channels_last=True
+)
+
+
+def save_half(model: nn.Module, path: Path) -> None:
+    """Weights as float16, statistics as they are."""
+    state = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
+    save_file({k: v.half() if v.ndim > 1 else v for k, v in state.items()}, path)
+
+
+def learned(held: int, device: torch.device) -> Patched:
+    """The training images but so many."""
+    raw, (_, rest) = cifar.read_cifar(), cifar.split_indices(held)
+    return Patched.of(raw["train_x"][rest], raw["train_y"][rest], device)
+
+
+def judge_of(held: int) -> list[tuple[Tensor, Tensor]]:
+    """The images held apart, or the test images."""
+    return cifar.shown("train", held) if held else test_images()
+
+
+def main() -> None:
+    """All side by side, then judged; the test images are looked at once."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", default="resnet20:0", help="with seeds, as a:0/a:1/b:0")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=0, help="instead of epochs")
+    arguments = parser.parse_args()
+    device, seconds = torch.device(arguments.device), arguments.seconds
+    epochs = 0 if seconds else arguments.epochs
+    jobs = jobs_in(arguments.networks)
+    feeds = sorted({(STARTS[name].held, seed) for name, seed in jobs})
+    sets = {held: learned(held, device) for held, _ in feeds}
+    branches = [
+        Branch(STARTS[name].load(), feeds.index((STARTS[name].held, seed)), SETTINGS, None)
+        for name, seed in jobs
+    ]
+    images, seeds = [sets[held] for held, _ in feeds], [seed for _, seed in feeds]
+    done = train_together(branches, [], images, seeds, device, epochs=epochs, seconds=seconds)
+    found = read_json(OUT)
+    for branch, (name, seed) in zip(branches, jobs):
+        save_half(branch.student, weights_of(name, seed))
+        start, judge = STARTS[name], judge_of(STARTS[name].held)
+        found[f"{name}, seed {seed}"] = {
+            "judged_on": "held-out" if start.held else "test",
+            "before": judged(start.load().to(device), judge),
+            "after": judged(load_further(name, seed).to(device), judge),
+            **done, "side_by_side": len(jobs), "device": told(device),
+        }  # fmt: skip
+    print(json.dumps(found, indent=1))
+    write_json(OUT, dict(sorted(found.items())))
+
+
+if __name__ == "__main__":
+    main()

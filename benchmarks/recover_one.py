@@ -11,16 +11,8 @@ from typing import Any
 import torch
 
 from judged import judged
-from recover_earlier import (
-    BEGUN,
-    PLAN,
-    name_of,
-    past_model,
-    past_plan,
-    past_run,
-    work_folder,
-    write_weights,
-)
+from recover_earlier import BEGUN, PLAN, name_of, work_folder
+from recover_past import past_model, past_plan, past_run, write_weights
 from recover_results import NETWORKS, keep, scored_by_loss
 from recover_setup import (
     begun,

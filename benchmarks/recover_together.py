@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from judged import judged
-from recover_earlier import PLAN, WEIGHTS, WORK, name_of, work_folder, write_weights
+from recover_earlier import PLAN, WORK, name_of, work_folder
+from recover_past import WEIGHTS, write_weights
 from recover_results import NETWORKS, keep
 from recover_setup import (
     begun,

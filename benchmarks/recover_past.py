@@ -1,0 +1,56 @@
+"""What a recovery run leaves to go on from: its weights and plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import tenfold
+from recover_earlier import PLAN, kept_run, name_of, work_folder
+from tenfold.rebuild import build_structure
+from tenfold.saving import read_plan
+from written import RESULTS
+
+WEIGHTS = "model.safetensors"  # in the folder of a run that has ended
+
+
+def past_run(network: str, times: str, seed: int) -> dict[str, Any] | None:
+    """What to go on from: the seed's longest run that left its weights, or the saved model's."""
+    here = [json.loads(row.read_text()) for row in work_folder(network, times).glob("*/row.json")]
+    left = [run for run in here if run["seed"] == seed and weights_of(network, run).exists()]
+    kept = kept_run(network, times)
+    if kept is not None and kept["seed"] == seed:
+        left.append(kept)
+    return max(left, key=lambda run: run["epochs"], default=None)
+
+
+def weights_of(network: str, run: dict[str, Any]) -> Path:
+    """Where a run leaves them."""
+    return work_folder(network, run["times"]) / name_of(run) / WEIGHTS
+
+
+def write_weights(folder: Path, model: nn.Module) -> None:
+    """Leave them in a run's folder."""
+    state = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+
+
+def past_model(network: str, run: dict[str, Any], original: nn.Module) -> nn.Module:
+    """What this run left, in its folder or in the repository."""
+    path = weights_of(network, run)
+    if not path.exists():
+        return tenfold.load(RESULTS / f"{network}_{run['times']}x", original)
+    model = build_structure(original, past_plan(network, run))
+    model.load_state_dict(load_file(path))
+    return model.eval()
+
+
+def past_plan(network: str, run: dict[str, Any]) -> tenfold.Plan:
+    """The plan that this was built by."""
+    if weights_of(network, run).exists():
+        return read_plan(work_folder(network, run["times"]) / PLAN)
+    return read_plan(RESULTS / f"{network}_{run['times']}x" / PLAN)

@@ -17,8 +17,12 @@ BATCH, PAD = 128, 4
 
 def patch(images: Tensor) -> Tensor:
     """Each image as it is, or with a rectangle of its counterpart from the other end."""
-    inside = rectangles(len(images), images.shape[-1])
-    return torch.where(inside[:, None].to(images.device), images.flip(0), images)
+    return pasted(images, rectangles(len(images), images.shape[-1]).to(images.device))
+
+
+def pasted(images: Tensor, inside: Tensor) -> Tensor:
+    """The counterpart's pixels where ``inside`` ``(count, size, size)`` is true."""
+    return torch.where(inside[:, None], images.flip(0), images)
 
 
 def rectangles(count: int, size: int) -> Tensor:
@@ -107,6 +111,5 @@ class Patched(Augmented):
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for images, labels in super().__iter__():
             inside = rectangles(len(images), images.shape[-1]).to(images.device)
-            found = torch.where(inside[:, None], images.flip(0), images)
             own, other = F.one_hot(labels, 10).float(), F.one_hot(labels.flip(0), 10).float()
-            yield found, own.lerp(other, inside.float().mean((1, 2))[:, None])
+            yield pasted(images, inside), own.lerp(other, inside.float().mean((1, 2))[:, None])

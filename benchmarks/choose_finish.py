@@ -46,20 +46,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    raw, (_, rest) = cifar.read_cifar(), cifar.split_indices(cifar.HELD)
-    pixels, labels = raw["train_x"][rest], raw["train_y"][rest]
-    kept, plain = cifar.shown("train", cifar.HELD), Augmented.of(pixels, labels)
+    kept, learned = cifar.shown("train", cifar.HELD), cifar.learned(cifar.HELD)
+    plain, patched = Augmented.of(*learned), HalfPatched.of(*learned)
     original = cifar.load_apart()
     small = factored_for("resnet20_apart", arguments.times, original)
     settings = replace(BASE, epochs=arguments.epochs)
-    patched = HalfPatched.of(pixels, labels)
     model = tune(small, original, patched, settings=settings, score=latest()).model
     ways = {"as it is": None, **WAYS}
     for name, way in ways.items():
         ended = copy.deepcopy(model)
         if way is not None:
             images, finish = way
-            data = images.of(pixels, labels)
+            data = plain if images is Augmented else patched
             finish = replace(finish, epochs=arguments.end, seed=1)
             ended = tune(ended, original, data, settings=finish, score=latest()).model
         row = {"held_out": judged(ended, kept)}

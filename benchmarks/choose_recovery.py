@@ -13,18 +13,18 @@ import argparse
 import copy
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 import cifar
-from augmented import Augmented
 from judged import judged
 from recover_setup import IMAGES, factored_for, told
 from side_by_side import Branch
 from tenfold.tune import TuneSettings
-from train_together import prepared, seconds_a_step, train_together
+from train_together import time_layouts, train_together
 from written import RESULTS, write_json
 
 TIMES = "5.2"
@@ -56,20 +56,6 @@ def branches_of(student: nn.Module, precision: str, last: bool) -> list[Branch]:
     ]  # fmt: skip
 
 
-def fastest(
-    student: nn.Module, teacher: nn.Module, images: list[Augmented], device: torch.device
-) -> tuple[dict[str, float], tuple[str, bool]]:
-    """Milliseconds a step of all, by arithmetic and layout; and the one of least."""
-    found: dict[str, float] = {}
-    for precision, last in LAYOUTS:
-        branches = branches_of(student, precision, last)
-        together = prepared(branches, [copy.deepcopy(teacher)], images, [0] * len(images), device)
-        seconds = seconds_a_step(together, together.record())
-        found[f"{precision}, channels {'last' if last else 'first'}"] = round(1000 * seconds, 2)
-    best = min(zip(found.values(), LAYOUTS))[1]
-    return found, best
-
-
 def main() -> None:
     """Time, train, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -77,17 +63,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
-    raw = cifar.read_cifar()
-    held, rest = cifar.split_indices(cifar.HELD)
-    pixels, labels = raw["train_x"][rest], raw["train_y"][rest]
-    images = [IMAGES[k].of(pixels, labels, device) for k in FEEDS]
+    learned = cifar.learned(cifar.HELD)
+    images = [IMAGES[k].of(*learned, device) for k in FEEDS]
     original = cifar.resnet20()
     student = factored_for("resnet20", TIMES, original)
-    milliseconds, (precision, last) = fastest(student, original, images, device)
+    milliseconds, (precision, last) = time_layouts(
+        partial(branches_of, student), lambda: [copy.deepcopy(original)], images, device, LAYOUTS
+    )
     branches = branches_of(student, precision, last)
     seeds = [0] * len(images)
     done = train_together(branches, [original], images, seeds, device, seconds=arguments.seconds)
-    kept = cifar.batches(raw["train_x"][held], raw["train_y"][held], 1000)
+    kept = cifar.shown("train", cifar.HELD)
     found: dict[str, Any] = {
         "held_out": {name: round(judged(b.student, kept), 2) for name, b in zip(WAYS, branches)},
         **done, "milliseconds_a_step_of_all": milliseconds,

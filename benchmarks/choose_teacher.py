@@ -16,6 +16,7 @@ import argparse
 import copy
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from judged import judged
 from recover_setup import factored_for, told
 from side_by_side import Branch
 from teachers import Committee, load_further
-from train_together import prepared, seconds_a_step, train_together
+from train_together import time_layouts, train_together
 from written import RESULTS, write_json
 
 VIEWED = replace(HOT, views=2)
@@ -67,17 +68,6 @@ def branches_of(student: nn.Module, precision: str, last: bool) -> list[Branch]:
     ]  # fmt: skip
 
 
-def milliseconds(
-    student: nn.Module, images: HalfPatched, device: torch.device
-) -> dict[tuple[str, bool], float]:
-    """Of a step of all, by arithmetic and layout."""
-    found = {}
-    for layout in LAYOUTS:
-        together = prepared(branches_of(student, *layout), teachers(), [images], [0], device)
-        found[layout] = round(1000 * seconds_a_step(together, together.record()), 2)
-    return found
-
-
 def main() -> None:
     """Time, train, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,14 +75,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=0, help="instead of epochs")
     arguments = parser.parse_args()
-    device, raw, seconds = torch.device(arguments.device), cifar.read_cifar(), arguments.seconds
+    device, seconds = torch.device(arguments.device), arguments.seconds
     epochs = 0 if seconds else arguments.epochs
-    _, rest = cifar.split_indices(cifar.HELD)
-    images = HalfPatched.of(raw["train_x"][rest], raw["train_y"][rest], device)
+    images = HalfPatched.of(*cifar.learned(cifar.HELD), device)
     student = factored_for("resnet20_apart", TIMES, cifar.load_apart())
-    timed = milliseconds(student, images, device)
-    precision, last = min(timed, key=lambda layout: timed[layout])
-    branches = branches_of(student, precision, last)
+    timed, layout = time_layouts(partial(branches_of, student), teachers, [images], device, LAYOUTS)
+    branches = branches_of(student, *layout)
     done = train_together(
         branches, teachers(), [images], [0], device, epochs=epochs, seconds=seconds
     )
@@ -104,9 +92,7 @@ def main() -> None:
         "teachers": {
             name: round(judged(one.to(device), kept), 2) for name, one in zip(TEACHERS, teachers())
         }, **done,
-        "milliseconds_a_step_of_all": {
-            f"{p}, channels {'last' if last else 'first'}": t for (p, last), t in timed.items()
-        },
+        "milliseconds_a_step_of_all": timed,
         "times": TIMES, "device": told(device), "torch": torch.__version__,
     }  # fmt: skip
     print(json.dumps(found, indent=1))

@@ -23,7 +23,6 @@ from torch.nn import functional as F
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 APART = Path(__file__).parent / "results" / "resnet20_apart.safetensors"
-BLOCKS = {"resnet20": 3, "resnet56": 9}  # a stage
 HELD = 10_000  # training images to choose settings on
 
 
@@ -75,6 +74,12 @@ def split_indices(held: int = 2500) -> tuple[Tensor, Tensor]:
     """Training images to choose settings on, and the rest; fixed."""
     order = torch.randperm(50_000, generator=torch.Generator().manual_seed(0))
     return order[:held], order[held:]
+
+
+def learned(held: int) -> tuple[Tensor, Tensor]:
+    """Pixels and labels of the training images but those held apart."""
+    raw, (_, rest) = read_cifar(), split_indices(held)
+    return raw["train_x"][rest], raw["train_y"][rest]
 
 
 def batches(pixels: Tensor, labels: Tensor, size: int = 50) -> list[tuple[Tensor, Tensor]]:
@@ -158,7 +163,7 @@ def resnet20() -> ResNet:
 
 def resnet56() -> ResNet:
     """A larger one, trained on the original images, in evaluation mode."""
-    model = ResNet(BLOCKS["resnet56"])
+    model = ResNet(blocks=9)
     model.load_state_dict(load_file(folder() / "resnet56_cifar10.safetensors"), strict=True)
     return model.eval()
 

@@ -12,7 +12,7 @@ import torch
 
 from judged import judged
 from recover_earlier import BEGUN, PLAN, name_of, work_folder
-from recover_past import past_model, past_plan, past_run, write_weights
+from recover_past import past_model, past_plan, past_run, weights_of
 from recover_results import NETWORKS, keep, scored_by_loss
 from recover_setup import (
     begun,
@@ -27,6 +27,7 @@ from teachers import teacher_of
 from tenfold.saving import write_plan
 from tenfold.tune import tune
 from tenfold.tune.checkpoint import BEST, FILE
+from weights import write_weights
 from written import write_json
 
 CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the images as before
@@ -77,7 +78,7 @@ def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
         original.cpu(), model.cpu(), plan, network, times, seed, row["history"],
         anyway=arguments.keep,
     )  # fmt: skip
-    write_weights(target, model)
+    write_weights(weights_of(network, run), model)
     write_json(target / "row.json", row)
     (target / FILE).unlink()
     (target / BEST).unlink()

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 import tenfold
@@ -31,12 +31,6 @@ def past_run(network: str, times: str, seed: int) -> dict[str, Any] | None:
 def weights_of(network: str, run: dict[str, Any]) -> Path:
     """Where a run leaves them."""
     return work_folder(network, run["times"]) / name_of(run) / WEIGHTS
-
-
-def write_weights(folder: Path, model: nn.Module) -> None:
-    """Leave them in a run's folder."""
-    state = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
 
 
 def past_model(network: str, run: dict[str, Any], original: nn.Module) -> nn.Module:

@@ -14,7 +14,7 @@ from torch import nn
 
 from judged import judged
 from recover_earlier import PLAN, WORK, name_of, work_folder
-from recover_past import WEIGHTS, write_weights
+from recover_past import WEIGHTS
 from recover_results import NETWORKS, keep
 from recover_setup import (
     begun,
@@ -29,6 +29,7 @@ from teachers import teacher_of
 from tenfold.rebuild import build_structure
 from tenfold.saving import read_plan
 from train_together import train_together
+from weights import write_weights
 from written import write_json
 
 TRAINED = "trained.json"
@@ -64,7 +65,7 @@ def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]])
 def write_trained(folder: Path, model: nn.Module, run: dict[str, Any]) -> None:
     """What a run is and what it came to, not yet judged."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_weights(folder, model)
+    write_weights(folder / WEIGHTS, model)
     write_json(folder / TRAINED, run)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +28,7 @@ import vgg
 from augmented import Augmented
 from tenfold.tune.score import accuracy
 from training_state import keep, resume
+from weights import write_half
 from written import RESULTS, write_json
 
 
@@ -102,8 +103,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     model = recipe.make().to(memory_format=torch.channels_last)
     train(model, Augmented.of(raw["train_x"][rest], raw["train_y"][rest]), recipe, args)
-    state = model.state_dict().items()
-    save_file({k: v.half().contiguous() if v.ndim > 1 else v for k, v in state}, recipe.weights)
+    write_half(recipe.weights, model)
     model = recipe.load()
     result = {
         "command": f"python benchmarks/train_cifar_network.py --network {args.network}"

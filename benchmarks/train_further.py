@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 import cifar
 from augmented import Patched
@@ -28,24 +26,13 @@ from side_by_side import Branch
 from teachers import STARTS, jobs_in, load_further, weights_of
 from tenfold.tune import TuneSettings
 from train_together import train_together
+from weights import write_half
 from written import RESULTS, read_json, write_json
 
 OUT = RESULTS / "train_further.json"
 SETTINGS = TuneSettings(
     rate=2e-3, weight_decay=0.05, task=1.0, logits=0.0, precision="bf16", channels_last=True
 )
-
-
-def save_half(model: nn.Module, path: Path) -> None:
-    """Weights as float16, statistics as they are."""
-    state = {k: v.cpu().contiguous() for k, v in model.state_dict().items()}
-    save_file({k: v.half() if v.ndim > 1 else v for k, v in state.items()}, path)
-
-
-def learned(held: int, device: torch.device) -> Patched:
-    """The training images but so many."""
-    raw, (_, rest) = cifar.read_cifar(), cifar.split_indices(held)
-    return Patched.of(raw["train_x"][rest], raw["train_y"][rest], device)
 
 
 def judge_of(held: int) -> list[tuple[Tensor, Tensor]]:
@@ -65,7 +52,7 @@ def main() -> None:
     epochs = 0 if seconds else arguments.epochs
     jobs = jobs_in(arguments.networks)
     feeds = sorted({(STARTS[name].held, seed) for name, seed in jobs})
-    sets = {held: learned(held, device) for held, _ in feeds}
+    sets = {held: Patched.of(*cifar.learned(held), device) for held, _ in feeds}
     branches = [
         Branch(STARTS[name].load(), feeds.index((STARTS[name].held, seed)), SETTINGS, None)
         for name, seed in jobs
@@ -74,7 +61,7 @@ def main() -> None:
     done = train_together(branches, [], images, seeds, device, epochs=epochs, seconds=seconds)
     found = read_json(OUT)
     for branch, (name, seed) in zip(branches, jobs):
-        save_half(branch.student, weights_of(name, seed))
+        write_half(weights_of(name, seed), branch.student)
         start, judge = STARTS[name], judge_of(STARTS[name].held)
         found[f"{name}, seed {seed}"] = {
             "judged_on": "held-out" if start.held else "test",

@@ -134,3 +134,89 @@ def test_end_to_end_holds_every_budget_and_leaves_the_model_alone(monkeypatch):
 def test_what_refine_cannot_do_is_said(depth, budget):
     with pytest.raises(InputError, match="refine"):
         tenfold.compress(tiny_resnet(), example(), budget, refine=depth)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ranks_that_cannot_shrink_to_the_limit_leave_the_searched_plan(seed, monkeypatch):
+    monkeypatch.setattr(realise, "MORE", 64)
+    result = tenfold.compress(
+        tiny_resnet(seed=seed), example(), "params=0.3", refine="end-to-end", round_to=8
+    )
+    assert all(limit.reached <= limit.limit for limit in result.report.limits)
+
+
+def test_a_plan_over_its_limits_is_never_taken(monkeypatch):
+    monkeypatch.setattr(realise, "MORE", 64)
+    monkeypatch.setattr(realise, "CLEARLY", float("inf"))  # it would be taken otherwise
+    monkeypatch.setattr("tenfold.refine.stage.harden", lambda layers, *_: largest(layers))
+    result = tenfold.compress(tiny_resnet(), example(), "params=0.4", refine="end-to-end")
+    assert all(limit.reached <= limit.limit for limit in result.report.limits)
+
+
+def largest(layers):
+    return [[len(logit) for logit in layer.logits] for layer in layers]
+
+
+def test_a_budget_that_needs_nothing_factored_is_no_obstacle(monkeypatch):
+    monkeypatch.setattr(realise, "MORE", 64)
+    result = tenfold.compress(tiny_resnet(), example(), "params=1.0", refine="end-to-end")
+    assert all(limit.reached <= limit.limit for limit in result.report.limits)
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head = nn.Linear(16, 24), nn.Linear(16, 24), nn.Linear(24, 8)
+
+    def forward(self, x, y):
+        return self.head((self.a(x) + self.b(y)).relu())
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.hidden, self.head = (
+            nn.Embedding(20, 24), nn.Linear(24, 24), nn.Linear(24, 8)
+        )  # fmt: skip
+
+    def forward(self, tokens):
+        return self.head(self.hidden(self.embed(tokens)).relu().mean(1))
+
+
+def pairs(n):
+    return [((torch.randn(8, 16), torch.randn(8, 16)), torch.zeros(8)) for _ in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("make", "batches"),
+    [
+        (Two, pairs(3)),
+        (Tokens, [torch.randint(20, (8, 6)) for _ in range(3)]),
+        (tiny_resnet, [torch.randn(4, 3, size, size) for size in (12, 16, 12)]),
+    ],
+    ids=["two inputs", "tokens", "sizes"],
+)
+def test_calibration_of_every_kind_trains_end_to_end(make, batches):
+    shown = batches[0][0] if isinstance(batches[0], tuple) else batches[0]
+    result = tenfold.compress(
+        make().eval(), shown, "params=0.6", calibration=batches, refine="end-to-end"
+    )
+    assert result.plan.settings["refine"] == "end-to-end"
+
+
+def test_frozen_layers_stay_as_they_are():
+    model, x = tiny_resnet(), example()
+    found = survey(model, x)
+    plan = tenfold.plan(model, x, "params=0.5", metric="frobenius")
+    frozen = next(n for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d))
+    model.get_submodule(frozen).requires_grad_(False)
+    limits = [Limit("params", "0.4", 0.4 * found.totals["params"])]
+    built = rebuild(model, plan)
+    _, small = refine(
+        model, built, plan, found.sites, limits, [torch.randn(8, 3, 12, 12)], steps=3
+    )  # fmt: skip
+    assert torch.equal(small.get_submodule(frozen).weight, model.get_submodule(frozen).weight)
+    others = [n for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d) and n != frozen]
+    assert not torch.equal(
+        small.get_submodule(others[0]).weight, model.get_submodule(others[0]).weight
+    )

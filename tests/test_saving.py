@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import tenfold
 from tenfold.errors import InputError, PlanError
 from tenfold.report import draw_page, report_from_json, report_to_json
 from tenfold.saving import note_file
+from tenfold.sources._weights import load_weights
+from tenfold.weights_file import read_weights, write_weights
 from tests.networks import example, tiny_resnet
 
 
@@ -132,3 +136,68 @@ def test_a_plan_that_disagrees_with_the_module_is_an_error(result):
 
     with pytest.raises(PlanError, match="must have the predicted"):
         make_report(tiny_resnet(), tiny_resnet(), example(), result.plan)
+
+
+class Viewing(nn.Module):
+    """With a buffer that is part of another tensor, an expanded one, and a state of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(32, 48), nn.ReLU(), nn.Linear(48, 10))
+        self.register_buffer("part", torch.arange(320.0).view(10, 32)[2:4])
+        self.register_buffer("wide", torch.arange(32.0).expand(8, -1))
+
+    def get_extra_state(self):
+        return {"version": 3}
+
+    def set_extra_state(self, state):
+        self.version = state["version"]
+
+    def forward(self, x):
+        return self.net(x + self.part[0] + self.wide[0])
+
+
+def test_buffers_that_are_views_and_states_of_other_kinds_are_no_obstacle(tmp_path):
+    shown = torch.randn(2, 32)
+    result = tenfold.compress(Viewing(), shown, "params=0.5")
+    model = tenfold.load(tenfold.save(result, tmp_path / "out"), Viewing())
+    assert torch.equal(model(shown), result.model(shown))
+
+
+def test_tensors_under_two_names_are_written_once_and_found_under_both(tmp_path):
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+    model[2].weight = model[0].weight
+    write_weights(model, tmp_path / "tied.safetensors")
+    assert len(load_file(tmp_path / "tied.safetensors")) == 3
+    other = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+    with pytest.raises(ValueError, match=r"no (0|2)\.weight"):
+        read_weights(other, tmp_path / "tied.safetensors")
+    other[2].weight = other[0].weight
+    read_weights(other, tmp_path / "tied.safetensors")
+    x = torch.randn(3, 8)
+    assert torch.equal(other(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"weight": torch.zeros(3, 4)}, "weight of shape (3, 4) instead of (2, 4)"),
+        ({"weight": torch.zeros(2, 4, dtype=torch.int8)}, "weight as torch.int8"),
+        ({"weight": torch.zeros(2, 4, dtype=torch.complex64)}, "weight as torch.complex64"),
+        ({"more": torch.zeros(1)}, "an unknown more"),
+    ],
+)
+def test_weights_of_another_network_change_nothing(changed, found, tmp_path):
+    layer = nn.Linear(4, 2)
+    before = layer.weight.clone()
+    save_file({**nn.Linear(4, 2).state_dict(), **changed}, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match=re.escape(found)):
+        load_weights(layer, tmp_path / "w.safetensors")
+    assert torch.equal(layer.weight, before)
+
+
+def test_a_plan_for_another_kind_of_layer_is_a_plan_error(result):
+    other = nn.Sequential(*[nn.ReLU() for _ in range(3)])
+    named = replace(result.plan.choices[0], site="1", format="svd", ranks=(1,))
+    with pytest.raises(PlanError, match="1, a ReLU"):
+        tenfold.apply(replace(result.plan, choices=(named,)), other)

@@ -324,3 +324,114 @@ def test_an_edited_plan_of_wrong_kinds_is_told(change, told):
     twice["choices"].append(twice["choices"][0])
     with pytest.raises(PlanError, match="named twice"):
         tenfold.plan_from_json(twice)
+
+
+class Keeping(nn.Module):
+    """Looks back on what it computed, as networks that are inspected do."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(16, 24), nn.Linear(24, 8)
+        self.seen, self.named = [], {}
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        self.seen, self.named = [x], {"last": (x,)}
+        return self.head(x)
+
+
+def test_a_network_that_keeps_activations_in_lists_can_be_copied():
+    model, x = seeded(Keeping), noise(4, 16)
+    model(x)
+    found = tenfold.plan(model, x, "params=0.6")
+    assert tenfold.apply(found, model)(x).shape == (4, 8)
+    result = compressed(model, x, "params=0.6", calibration=[x], refine="end-to-end")
+    assert result.model(x).shape == (4, 8)
+
+
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
+def test_normalised_weights_are_resumed_and_widened(norm, tmp_path):
+    def make(dtype=torch.float32):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = seeded(lambda: tiny_resnet())
+            last = next(m for m in reversed(list(model.modules())) if isinstance(m, nn.Linear))
+            torch.manual_seed(3)  # spectral_norm draws a vector
+            norm(last)
+            return model.to(dtype)
+
+    x = noise(2, 3, 12, 12)
+    asked = {"data": [noise(8, 3, 12, 12)], "epochs": 1, "checkpoint": tmp_path / "run"}
+    first, again = (compressed(make(), x, **asked).model for _ in range(2))
+    assert torch.equal(first(x), again(x))
+    half = make(torch.bfloat16)
+    assert tenfold.apply(tenfold.plan(half, x.bfloat16(), "params=0.5"), half) is not None
+
+
+def test_weights_that_share_memory_alone_are_tied_too():
+    model = seeded(lambda: nn.Sequential(nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 24),
+                                         nn.ReLU(), nn.Linear(24, 24)))  # fmt: skip
+    model[2].weight.data = model[0].weight.data
+    model[4].register_buffer("first", model[4].weight.detach())
+    model.append(nn.Linear(24, 24))
+    x = noise(2, 24)
+    told = reasons(model, x)
+    assert told["0"] == "its weight is shared with 2.weight"
+    assert told["2"] == "its weight is shared with 0.weight"
+    assert told["4"] == "its weight is shared with 4.first"
+    result = compressed(model, x, "params=0.9")
+    assert all(limit.reached <= limit.limit for limit in result.report.limits)
+
+
+def test_what_the_caller_set_in_torch_does_not_matter():
+    model, x = seeded(lambda: tiny_resnet()), noise(2, 3, 12, 12)
+    asked = {"data": [noise(8, 3, 12, 12)], "epochs": 1}
+    usual = compressed(model, x, **asked).model(x)
+    for setting in (torch.no_grad(), torch.inference_mode()):
+        with setting:
+            found = compressed(model, x, **asked)
+        torch.testing.assert_close(found.model(x), usual)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert compressed(model, x, calibration=[x]).model(x).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+class Replacing(nn.Module):
+    """Puts a new buffer in place of the old one with every pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = tiny_resnet()
+        self.register_buffer("passes", torch.zeros((), dtype=torch.long))
+
+    def forward(self, x):
+        self.passes = self.passes + 1
+        return self.net(x)
+
+
+def test_inputs_made_to_train_on_leave_the_network_as_it_was():
+    model = Replacing().eval()
+    before = model.passes
+    compressed(model, noise(1, 3, 12, 12), data="synthetic", epochs=0)
+    assert model.passes is before
+    assert int(before) == 0
+
+
+def test_apply_refuses_weights_that_are_not_numbers():
+    model, x = seeded(lambda: nn.Sequential(nn.Linear(24, 24), nn.Linear(24, 24))), noise(2, 24)
+    found = tenfold.plan(model, x, "params=0.6")
+    with torch.no_grad():
+        model[0].weight[0, 0] = float("nan")
+    with pytest.raises(InputError, match=r"NaN or infinity in 0\.weight"):
+        tenfold.apply(found, model)
+
+
+def test_a_frozen_weight_leaves_its_bias_as_trainable_as_it_was():
+    model, x = seeded(lambda: nn.Sequential(nn.Linear(24, 24), nn.Linear(24, 24))), noise(2, 24)
+    model[0].weight.requires_grad_(False)
+    found = compressed(model, x, "params=0.6").model
+    for name, parameter in found.named_parameters():
+        if name.startswith("0."):
+            assert parameter.requires_grad == (parameter.ndim == 1)

@@ -22,15 +22,14 @@ from tenfold.progress import Progress, silent
 from tenfold.realise import build, check_depth, refine_together
 from tenfold.rebuild import planned
 from tenfold.report import Report, make_report
-from tenfold.sense import Sensed, sense, synthetic_inputs
-from tenfold.survey import survey
+from tenfold.sense import Sensed, sense
+from tenfold.survey import check_finite, survey
 from tenfold.tune import GENTLE, Blends, TuneSettings, tune
 from tenfold.tune.batches import read_batch
+from tenfold.tune.made import count_asked, made_inputs
 from tenfold.tune.reading import guarded
 from tenfold.values import Plan
 from tenfold.widen import HALF, narrowed, widened, widened_inputs
-
-SYNTHETIC = 256  # inputs to fine-tune on where there are no data
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ class Result:
     untuned: nn.Module
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def plan(
     model: nn.Module,
     example: Any,
@@ -97,6 +98,8 @@ def plan(
     ).plan  # fmt: skip
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def apply(
     plan: Plan, model: nn.Module, *, calibration: Iterable[Any] | None = None,
     progress: Progress = silent,
@@ -111,6 +114,7 @@ def apply(
     layers see and there are none.
     """
     seed = int(plan.settings.get("seed", 0))
+    check_finite(model)
     with frozen_rng(seed), keeping_buffers(model):
         planned(model, plan)
         exact = widened(model)
@@ -147,6 +151,8 @@ def example_again(plan: Plan, model: nn.Module, calibration: Iterable[Any] | Non
     return read_batch(next(guarded(calibration)), weight.device).inputs
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def compress(
     model: nn.Module,
     example: Any,
@@ -178,8 +184,8 @@ def compress(
     Args:
         data: batches ``(inputs, labels)``, inputs alone or mappings, iterable once an epoch; or
             few inputs (100 are enough) in one tensor, or ``"synthetic"`` for inputs made from
-            the BatchNorm statistics: from those only the original teaches, gently. None leaves
-            the factors as the decomposition gave them.
+            the original alone, 1,024 or as many as ``"synthetic:4096"`` says: from those only the
+            original teaches, gently. None leaves the factors as the decomposition gave them.
         epochs, tuning: how to fine-tune; ``epochs`` overrides ``tuning.epochs``.
         loss: ``loss(output, batch)``; cross-entropy where batches have labels.
         validation: batches on which the best epoch is chosen.
@@ -187,14 +193,15 @@ def compress(
         checkpoint: a directory to resume the fine-tuning from, and to write its state to, the plan
             and the factors before it included, so that nothing is planned twice.
         refine: without data still, ``"layers"`` fits each layer to the original's outputs on the
-            sensed inputs; ``"end-to-end"`` also trains ranks and factors of all layers together
-            on more of them. Both leave things as they are where there are no such inputs.
+            sensed inputs; ``"end-to-end"`` also trains ranks and factors of all layers, and
+            whatever else is not frozen, together on more of them. Both leave things as they are
+            where there are no such inputs.
 
     Raises:
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
-    batches = None if data is None else batches_of(data, model, example, seed, progress)
+    batches = None if data is None else batches_of(data, model, example, tuning, seed, progress)
     check_depth(refine, budget)
     asked: dict[str, Any] = {
         "budget": budget, "formats": formats, "include": include, "exclude": exclude,
@@ -249,12 +256,14 @@ def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan)
 
 
 def batches_of(
-    data: Iterable[Any] | str, model: nn.Module, example: Any, seed: int, progress: Progress
-) -> Iterable[Any]:
-    """Batches as they are given, or blends of few inputs, real or synthetic."""
+    data: Iterable[Any] | str, model: nn.Module, example: Any, tuning: TuneSettings | None,
+    seed: int, progress: Progress,
+) -> Iterable[Any]:  # fmt: skip
+    """Batches as they are given, or blends of few inputs, real or made."""
     if isinstance(data, str):
-        if data != "synthetic":
-            raise bad_value("Data must be batches or 'synthetic'", repr(data), "use one of them")
+        count, classifies = count_asked(data), tuning is None or tuning.class_mode is not None
         exact, shown = widened(model), widened_inputs(example, model)
-        data = once(lambda: synthetic_inputs(exact, shown, SYNTHETIC, seed, progress))
+        data = once(lambda: made_inputs(
+            exact, shown, count, classifies=classifies, seed=seed, progress=progress
+        ))  # fmt: skip
     return Blends(data) if isinstance(data, Tensor) else data

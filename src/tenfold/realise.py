@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from tenfold.refine import refine
 from tenfold.sense import Sensed, divergence, synthetic_inputs
 from tenfold.tune import Blends
 from tenfold.tune.batches import logits_of
-from tenfold.values import Plan
+from tenfold.values import Limit, Plan
 
 DEPTHS = ("layers", "end-to-end")
 LOOSE = 1.1  # times each limit, for ranks to shrink from
@@ -58,27 +58,45 @@ def check_depth(refine: str, budget: BudgetSpec) -> None:
 def refine_together(found: Chosen, seed: int, progress: Progress) -> tuple[Plan, nn.Module]:
     """The plan as searched and the one that training ends at, both fitted on more inputs; of the
     two the searched one, unless the other is clearly closer to the original on inputs held apart,
-    for on held-out images the searched one was never the worse. Nothing is trained after the last
-    fit: on held-out images that helped at 5x and hurt at 3x."""
+    for on held-out images the searched one was never the worse."""
     model = found.model
     if not found.sensed.typical:
         return found.plan, build(model, found.plan, found.sensed, progress)
     batches = more_inputs(found, seed, progress)
     train, apart = batches[:-1] or batches, batches[-1]
     plenty = replace(found.sensed, batches=tuple(train))
-    large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
-    start = build(model, large, found.sensed, progress)
-    step = int(found.plan.settings["round_to"])
-    moved, shrunk = refine(
-        model, start, large, found.survey.sites, found.limits, mixed(train), round_to=step,
-        progress=progress,
-    )  # fmt: skip
-    moved = found.predict(replace(moved, bound=found.plan.bound, seconds=found.plan.seconds))
-    fitted = reconstruct(model, shrunk, moved, fitted_on(plenty), plenty.metrics, progress)
+    others = list(moved_plans(found, plenty, progress))
     plan, built = found.plan, build(model, found.plan, plenty, progress)
-    if distance(fitted, model, apart) < CLEARLY * distance(built, model, apart):
-        plan, built = moved, fitted
+    for moved, fitted in others:
+        if distance(fitted, model, apart) < CLEARLY * distance(built, model, apart):
+            plan, built = moved, fitted
     return replace(plan, settings={**plan.settings, "refine": "end-to-end"}), built
+
+
+def moved_plans(
+    found: Chosen, plenty: Sensed, progress: Progress
+) -> Iterator[tuple[Plan, nn.Module]]:  # fmt: skip
+    """The plan that training ends at, and its network; none where there is nothing to train, or
+    where no ranks of its formats keep the limits. Nothing is trained after the last fit: on
+    held-out images that helped at 5x and hurt at 3x."""
+    large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
+    if all(choice.format == "dense" for choice in large.choices):
+        return
+    model, step = found.model, int(found.plan.settings["round_to"])
+    moved, shrunk = refine(
+        model, build(model, large, found.sensed, progress), large, found.survey.sites,
+        found.limits, mixed(plenty.batches), round_to=step, progress=progress,
+    )  # fmt: skip
+    if keeps(moved, found.limits):
+        moved = found.predict(replace(moved, bound=found.plan.bound, seconds=found.plan.seconds))
+        yield moved, reconstruct(
+            model, shrunk, moved, fitted_on(plenty), plenty.metrics, progress
+        )  # fmt: skip
+
+
+def keeps(plan: Plan, limits: Sequence[Limit]) -> bool:
+    """Whether a plan keeps every limit, rounding of sums aside."""
+    return all(plan.predicted[limit.cost] <= limit.value * (1 + 1e-12) for limit in limits)
 
 
 def more_inputs(found: Chosen, seed: int, progress: Progress) -> list[Any]:
@@ -93,8 +111,10 @@ def more_inputs(found: Chosen, seed: int, progress: Progress) -> list[Any]:
 
 
 def mixed(batches: Sequence[Any]) -> Iterable[Any]:
-    """Blends of inputs that are plain tensors; others as they are."""
-    if all(isinstance(batch, Tensor) for batch in batches):
+    """Blends of real inputs of one size; others as they are."""
+    tensors = [batch for batch in batches if isinstance(batch, Tensor) and batch.ndim > 1]
+    shapes = {(batch.shape[1:], batch.is_floating_point()) for batch in tensors}
+    if len(tensors) == len(batches) and len(shapes) == 1 and tensors[0].is_floating_point():
         return Blends(torch.cat(list(batches)))
     return list(batches)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tenfold.chains import balance_all
-from tenfold.errors import PlanError
+from tenfold.chains import balance_all, links_of
+from tenfold.copying import copy_of
+from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
 from tenfold.metric import Metric
 from tenfold.progress import Progress, silent
 from tenfold.survey import describe
 from tenfold.threads import parallel_map
-from tenfold.values import Choice, Plan
+from tenfold.values import Choice, Plan, Site
 
 
 def rebuild(
@@ -73,25 +73,14 @@ def replace(
     model: nn.Module, chosen: Sequence[Choice], kernels: Sequence[tuple[Tensor, ...]]
 ) -> nn.Module:
     """Copy the model once, with the new layers in the place of those that go."""
-    memo = own_results(model)
+    memo: dict[int, Any] = {}
     for choice, factors in zip(chosen, kernels):
         layer = model.get_submodule(choice.site)
         bias = layer.bias if isinstance(layer.bias, Tensor) else None
         site = describe(layer, choice.site)
         new = FORMATS[choice.format].layers(site, choice.ranks, factors, bias)
         memo[id(layer)] = _like(new, layer)  # as a memo it serves the layer's other names too
-    return copy.deepcopy(model, memo)
-
-
-def own_results(model: nn.Module) -> dict[int, Any]:
-    """As a memo, what modules computed and kept, as ``weight_norm`` does its weight: that cannot be
-    copied with its gradient, so its values are."""
-    return {
-        id(value): value.detach().clone()
-        for module in model.modules()
-        for value in vars(module).values()
-        if isinstance(value, Tensor) and not value.is_leaf
-    }
+    return copy_of(model, memo)
 
 
 def _like(new: nn.Module, layer: nn.Module) -> nn.Module:
@@ -101,6 +90,8 @@ def _like(new: nn.Module, layer: nn.Module) -> nn.Module:
         raise TypeError(f"{type(layer).__name__} has no weight")
     balance_all(new)  # unwhitening leaves the factors of a chain a thousandfold apart
     new.train(layer.training).to(weight.device).requires_grad_(weight.requires_grad)
+    if isinstance(layer.bias, Tensor):
+        links_of(new)[-1].bias.requires_grad_(layer.bias.requires_grad)
     channels_last = torch.channels_last
     if weight.ndim == 4 and weight.is_contiguous(memory_format=channels_last):
         new.to(memory_format=channels_last)  # type: ignore[call-overload]
@@ -116,7 +107,7 @@ def check_choice(model: nn.Module, choice: Choice) -> None:
             f"A plan must name layers of the model, but found {choice.site!r}; "
             "apply it to the network it was made for."
         ) from None
-    fmt, site = FORMATS[choice.format], describe(layer, choice.site)
+    fmt, site = FORMATS[choice.format], described(layer, choice.site)
     refusal = fmt.refuses(site) or ("it has groups" if site.groups > 1 else None)
     if refusal:
         raise PlanError(
@@ -131,3 +122,14 @@ def check_choice(model: nn.Module, choice: Choice) -> None:
             f"Ranks of {choice.site} as {choice.format} must lie between 1 and {limits}, "
             f"but found {choice.ranks}; edit the plan."
         )
+
+
+def described(layer: nn.Module, name: str) -> Site:
+    """The geometry of a layer that a plan names. Raises PlanError where it is of another kind."""
+    try:
+        return describe(layer, name)
+    except InputError as error:
+        raise PlanError(
+            f"A plan must name layers that can be factored, but found {name}, a "
+            f"{type(layer).__name__}; apply it to the network it was made for."
+        ) from error

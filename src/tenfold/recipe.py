@@ -65,7 +65,7 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     """The keys of a YAML file."""
     try:
         found = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         told = str(error).splitlines()[0]
         raise bad_value("A recipe must be a YAML file", f"{path}: {told}", "check it") from error
     known = [field.name for field in fields(Recipe)]
@@ -76,7 +76,7 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
     for key in found:
         if key not in known:
             raise bad_value("A recipe must hold known keys", repr(key), f"use {', '.join(known)}")
-    return dict(found)
+    return {key: value for key, value in found.items() if value is not None}  # left blank
 
 
 def write_recipe(recipe: Recipe) -> str:
@@ -90,7 +90,9 @@ def _typed(key: str, value: Any) -> Any:
     if key in ("budget", "tuning") and isinstance(value, Mapping):
         return ",".join(f"{name}={amount}" for name, amount in value.items())
     if key in ("formats", "include", "exclude"):
-        names = value.split(",") if isinstance(value, str) else map(str, value or ())
+        if not isinstance(value, (str, list, tuple)):
+            raise _wrong_type(key, value, list)
+        names = value.split(",") if isinstance(value, str) else map(str, value)
         return tuple(name.strip() for name in names)
     if value is None:
         return None

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
 from torch import nn
 
 from tenfold.compress import Result
@@ -20,6 +19,7 @@ from tenfold.plan_file import plan_from_json, plan_to_json
 from tenfold.rebuild import build_structure
 from tenfold.report import Report, draw_page, report_from_json, report_to_json
 from tenfold.values import Plan
+from tenfold.weights_file import read_weights, write_weights
 
 PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
 
@@ -32,7 +32,7 @@ def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None 
     """
     target = Path(folder)
     with placing_folder(target) as part:
-        save_model(result.model, str(part / WEIGHTS))
+        write_weights(result.model, part / WEIGHTS)
         _write_json(part / PLAN, plan_to_json(result.plan))
         _write_report(part, result.report, target.name)
         for name, text in (extra or {}).items():
@@ -48,7 +48,7 @@ def note_file(folder: str | Path, told: Mapping[str, Any]) -> Path:
     """
     target = Path(folder)
     told = json.loads(json.dumps(told))
-    report = report_from_json(_read_json(target / REPORT, "A report"))
+    report = read_report(target)
     others = tuple(x for x in report.files if x["path"] != told["path"])
     report = replace(report, files=(*others, told))
     with explained(target), tempfile.TemporaryDirectory(prefix=".report.", dir=target) as part:
@@ -56,6 +56,11 @@ def note_file(folder: str | Path, told: Mapping[str, Any]) -> Path:
         for name in (REPORT, PAGE):
             (Path(part) / name).replace(target / name)
     return target / PAGE
+
+
+def read_report(folder: str | Path) -> Report:
+    """The report of a saved model. Raises InputError without one."""
+    return report_from_json(_read_json(Path(folder) / REPORT, "A report"))
 
 
 def load(folder: str | Path, architecture: nn.Module | Callable[[], nn.Module]) -> nn.Module:
@@ -70,15 +75,15 @@ def load(folder: str | Path, architecture: nn.Module | Callable[[], nn.Module]) 
     model = build_structure(original, plan)
     weights = _existing(Path(folder) / WEIGHTS)
     try:
-        load_model(model, str(weights), strict=True)
+        read_weights(model, weights)
     except SafetensorError as error:
         raise bad_value(
             "Saved weights must be a safetensors file", f"{weights} damaged ({error})",
             "save the model again",
         ) from error  # fmt: skip
-    except RuntimeError as error:
+    except ValueError as error:
         raise PlanError(
-            f"Saved weights must fit the architecture, but found {_first_misfit(error)}; "
+            f"Saved weights must fit the architecture, but found {error}; "
             "pass the network that was compressed."
         ) from error
     return model.eval()
@@ -123,9 +128,3 @@ def _write_report(folder: Path, report: Report, title: str) -> None:
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
-
-
-def _first_misfit(error: Exception) -> str:
-    """The telling line of torch's long message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[1 if len(lines) > 1 else 0].rstrip(".") if lines else type(error).__name__

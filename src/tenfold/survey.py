@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import singledispatch
+from itertools import chain
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from tenfold.errors import InputError, as_bad_value, bad_value
 from tenfold.formats import FORMATS
 from tenfold.forward import run
 from tenfold.looked_into import looked_into
+from tenfold.tied import place_of
 from tenfold.values import Call, Refusal, Site, Survey
 
 BY_NAME = Call(0, (), ())  # in place of a call whose input is not seen
@@ -140,8 +142,9 @@ def _reason(
     if not isinstance(weight, Tensor) or weight.dtype not in DTYPES:
         return f"its weight is {getattr(weight, 'dtype', None)}, not a real floating type"
     for part, value in layer.named_parameters(recurse=False):
-        others = [owner for owner in tied[id(value)] if owner != f"{name}.{part}"]
-        if len(tied[id(value)]) > 1:
+        owners = tied[place_of(value)]
+        others = [owner for owner in owners if owner != f"{name}.{part}"]
+        if len(owners) > 1:
             return f"its {part} is shared with {', '.join(others)}"
     if getattr(layer, "groups", 1) > 1:
         return f"it has {layer.groups} groups, between which there is nothing to factor"
@@ -156,14 +159,16 @@ def _has_hooks(layer: nn.Module) -> bool:
 
 
 def _tied(model: nn.Module) -> dict[int, list[str]]:
-    """All names of each parameter, by identity."""
+    """All names of each parameter and buffer, by where it lies: some share their memory alone."""
     names: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
-    modules: dict[int, set[int]] = {}
+    held = (model.named_parameters, model.named_buffers)
+    for name, tensor in chain(*(named(remove_duplicate=False) for named in held)):
+        names.setdefault(place_of(tensor), []).append(name)
+    modules: dict[int, set[tuple[int, str]]] = {}
     for module in model.modules():
-        for parameter in module.parameters(recurse=False):
-            modules.setdefault(id(parameter), set()).add(id(module))
+        own = chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+        for name, tensor in own:
+            modules.setdefault(place_of(tensor), set()).add((id(module), name))
     return {key: value if len(modules[key]) > 1 else value[:1] for key, value in names.items()}
 
 

@@ -6,12 +6,12 @@ overflows; what is handed back has the types of the original.
 
 from __future__ import annotations
 
-import copy
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from tenfold.copying import copy_of
 from tenfold.inputs import mapped
 from tenfold.rebuild import build_structure
 from tenfold.values import Plan
@@ -30,7 +30,7 @@ def widened(model: nn.Module) -> nn.Module:
     inputs that the original takes."""
     if not is_half(model):
         return model
-    wide = copy.deepcopy(model).float()
+    wide = copy_of(model).float()
     wide.register_forward_pre_hook(_take_half, with_kwargs=True)
     return wide
 

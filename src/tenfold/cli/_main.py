@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 
 import typer
@@ -35,6 +37,9 @@ for command in (inspect, plan, compress, evaluate, bench, table, export, demo):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not all terminals have arrows
     try:
         app(arguments)
     except SystemExit as ended:

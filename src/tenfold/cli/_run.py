@@ -34,7 +34,8 @@ def running(recipe: Recipe) -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         raise Interrupted(
-            "Interrupted; run the same command again to go on where the fine-tuning stopped."
+            "Interrupted; nothing half-done is left, and where a fine-tuning had begun the same "
+            "command goes on from its last checkpoint."
         ) from None
 
 

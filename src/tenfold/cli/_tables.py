@@ -86,10 +86,15 @@ def say_asked(cost: str, asked: str, limit: float, before: float) -> str:
     )
 
 
+def spared(gap: float) -> float:
+    """A damage of ``1 + gap`` times its lower bound as the share that could be spared at most."""
+    return 1 - 1 / (1 + gap)
+
+
 def show_gap(out: Console, gap: float | None) -> None:
     """The certificate, in words that do not promise accuracy."""
     if gap is not None:
-        much = "less damage" if gap < PROVED else f"more than {100 * gap:.2f} % less damage"
+        much = "less damage" if gap < PROVED else f"more than {100 * spared(gap):.2f} % less damage"
         out.print(
             f"No other plan on these curves predicts {much} "
             "(a certificate for the prediction, not for the accuracy)."

@@ -15,10 +15,15 @@ from rich.table import Table
 
 from tenfold.progress import Progress
 
+ROOM = 160  # columns of a file or pipe
+
 
 def console(machine: bool) -> Console:
-    """Standard output, or standard error where standard output belongs to a machine."""
-    return Console(stderr=machine, highlight=False, soft_wrap=False)
+    """Standard output, or standard error where standard output belongs to a machine; names and
+    paths are shown as they are. A file or pipe has room for all columns."""
+    stream = sys.stderr if machine else sys.stdout
+    width = None if stream.isatty() else ROOM
+    return Console(stderr=machine, highlight=False, markup=False, emoji=False, width=width)
 
 
 @contextmanager
@@ -40,13 +45,17 @@ def drawn_progress(shown: bool = True) -> Iterator[Progress]:
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A plain table; all columns after the first two are numbers, the last may be a sentence."""
+    """A plain table; heads of numbers begin with ``#``. Where room is short the names are folded,
+    and the sentences that a last column may hold; numbers never are."""
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, head in enumerate(heads):
-        number = head.startswith("#")
+        number, name = head.startswith("#"), head.lstrip("#")
+        kept = number or 0 < index < len(heads) - 1
+        widest = max([len(name), *(len(row[index]) for row in rows)])
         drawn.add_column(
-            head.lstrip("#"), justify="right" if number else "left", no_wrap=number or index == 0
-        )
+            name, justify="right" if number else "left", overflow="fold", no_wrap=kept,
+            min_width=widest if kept else None,
+        )  # fmt: skip
     for row in rows:
         drawn.add_row(*row)
     return drawn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -34,19 +33,22 @@ from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
 from tenfold.placing import check_free
+from tenfold.planned import FILE as PLANNED
 from tenfold.processes import world
 from tenfold.recipe import Recipe, make_recipe, write_recipe
 from tenfold.report import report_to_json
 from tenfold.saving import save
 from tenfold.sources import Loaded, open_data, open_function, open_model
 from tenfold.tune import GENTLE, TuneSettings, read_settings
+from tenfold.tune.checkpoint import BEST, FILE, forget
+from tenfold.tune.made import asks_for_made
 
 DEFAULT_EPOCHS = TuneSettings().epochs
 Data = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
         help="Batches to fine-tune on: demo, path/to/file.py:function (100 unlabelled "
-        "inputs in one tensor will do), or synthetic for none."
+        "inputs in one tensor will do), or synthetic for none, synthetic:4096 for more of it."
     ),
 ]
 Validation = Annotated[
@@ -148,7 +150,8 @@ def compress(
     if not world().first:
         return
     save(result, target, extra={"recipe.yaml": write_recipe(recipe)})
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    if recipe.data is not None:
+        forget(checkpoint, (PLANNED, FILE, BEST))
     show(recipe, loaded, result, json)
 
 
@@ -160,7 +163,7 @@ def tune_arguments(recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
                 flag = f"--{name.replace('_', '-')}"
                 raise bad_value(f"{flag} needs --data", "no data", "pass --data too")
         return {}
-    data = recipe.data if recipe.data == "synthetic" else open_data(recipe.data, "train")
+    data = recipe.data if asks_for_made(recipe.data) else open_data(recipe.data, "train")
     held_out = open_data(recipe.validation, "train") if recipe.validation else None
     return {
         "data": data, "validation": held_out, "checkpoint": checkpoint,

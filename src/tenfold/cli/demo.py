@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from tenfold.cli._options import Json, Threads
 from tenfold.cli._run import running
@@ -80,9 +81,10 @@ def show_verdict(out: Console, outcome: Outcome, seconds: float) -> None:
     out.print(verdict(seconds < MOST_SECONDS, f"{seconds:.0f} s", f"under {MOST_SECONDS:.0f} s"))
 
 
-def verdict(kept: bool, found: str, wanted: str) -> str:
+def verdict(kept: bool, found: str, wanted: str) -> Text:
     """One line: kept or missed, the number, the promise."""
-    return f"{'[green]kept[/]  ' if kept else '[red]missed[/]'} {found} (promised: {wanted})"
+    word = ("kept  ", "green") if kept else ("missed", "red")
+    return Text.assemble(word, f" {found} (promised: {wanted})")
 
 
 def to_json(outcome: Outcome, seconds: float) -> dict[str, Any]:

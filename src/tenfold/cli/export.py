@@ -20,7 +20,7 @@ from tenfold.deploy.measure import RUNS, Measured
 from tenfold.deploy.quantise import Quantised, quantise, quantised_to_json
 from tenfold.errors import bad_value
 from tenfold.recipe import Recipe
-from tenfold.saving import load, note_file
+from tenfold.saving import load, note_file, read_report
 from tenfold.sources import Loaded, open_data, open_model
 
 To = Annotated[
@@ -109,6 +109,7 @@ def quantise_and_show(
     """Quantise, measure, show the float files and the int8 one in a table, and put them into the
     report of the saved model."""
     labelled = test or data
+    read_report(folder)  # that it is there, before the work
     with running(Recipe()), drawn_progress() as progress:
         done = quantise(
             model, loaded.example, out, to=to, original=loaded.model, progress=progress,

@@ -78,8 +78,8 @@ def plan(
         found = tenfold.plan(
             loaded.model, loaded.example, recipe.budget, **plan_arguments(recipe), progress=progress
         )
-    show_plan(console(json), found)
     if recipe.out:
         write_plan(found, recipe.out)
+    show_plan(console(json), found)
     if json:
         say_json(plan_to_json(found))

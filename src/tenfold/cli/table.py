@@ -43,8 +43,9 @@ def table(
     found = survey(
         loaded.model, loaded.example, include=tuple(include or ()), exclude=tuple(exclude or ())
     )
-    wanted = formats.split(",") if formats else None
-    curves = cheapest_curves(found, wanted, round_to or fast_step)
+    wanted = [name.strip() for name in formats.split(",")] if formats is not None else None
+    step = fast_step if round_to is None else round_to
+    curves = cheapest_curves(found, wanted, step)
     with drawn_progress() as progress:
         count = write_folder(loaded.model, loaded.example, curves, out, progress)
     console(False).print(

@@ -8,6 +8,7 @@ from torch import nn
 
 from tenfold.costs._base import COSTS, Cost, bias_count, element_size
 from tenfold.digest import tensors_of
+from tenfold.tied import place_of
 from tenfold.values import Op, Real
 
 
@@ -22,9 +23,12 @@ class Bytes(Cost):
         return (op.weights + bias_count(op)) * element_size(op.dtype)
 
     def measure(self, model: nn.Module, example: Any) -> float:
-        """Distinct tensors of the state, in bytes."""
-        distinct = {t.data_ptr(): t for t in tensors_of(model).values() if t.numel()}
-        return float(sum(t.numel() * t.element_size() for t in distinct.values()))
+        """Distinct tensors of the state, in bytes; of those that begin at one place the largest."""
+        distinct: dict[int, int] = {}
+        for t in tensors_of(model).values():
+            place = place_of(t)
+            distinct[place] = max(distinct.get(place, 0), t.numel() * t.element_size())
+        return float(sum(distinct.values()))
 
 
 COSTS.add("bytes", Bytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tenfold.copying import copy_of
 from tenfold.deploy.compare import blame, check_same
 from tenfold.deploy.explain import not_exported
 from tenfold.deploy.fuse import fuse
@@ -93,7 +93,7 @@ def check_suffix(target: Path, exporter: Exporter) -> None:
 
 def plain_copy(model: nn.Module) -> nn.Module:
     """In evaluation mode on the CPU, dense in memory, without gradients."""
-    plain = copy.deepcopy(model).cpu().eval().requires_grad_(False)
+    plain = copy_of(model).cpu().eval().requires_grad_(False)
     return plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
 
 

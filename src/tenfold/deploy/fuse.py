@@ -6,12 +6,12 @@ itself, so that what comes back has the same class and the same stock layers, fe
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
 
+from tenfold.copying import copy_of
 from tenfold.deploy.compare import difference, tolerance
 from tenfold.deploy.join import RULES
 from tenfold.deploy.pair import pairs
@@ -32,8 +32,8 @@ def fuse(model: nn.Module, example: Any) -> nn.Module:
 
     Raises InputError when the model cannot be traced; the sentence names the operation.
     """
-    plain = copy.deepcopy(model).eval()
-    fused, program = copy.deepcopy(plain), trace(plain, example)
+    plain = copy_of(model).eval()
+    fused, program = copy_of(plain), trace(plain, example)
     try:
         while join_pairs(fused, program):
             program = trace(fused, example)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from tenfold.copying import copy_of
 from tenfold.digest import tensors_of
 from tenfold.engines._base import ENGINES, Engine, Package, Run
 from tenfold.forward import copied, invoke
@@ -32,7 +33,7 @@ class Eager(Engine):
 
     def package(self, model: nn.Module, example: Any) -> Package:
         """A copy in evaluation mode and in the memory format."""
-        own = copy.deepcopy(model).eval()
+        own = copy_of(model).eval()
         own.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         return Package(own, stored_bytes(own))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.copying import copy_of
 from tenfold.engines._base import ENGINES, Engine, Package, Run, lacking, version_of
 from tenfold.engines._onnx import quiet
 from tenfold.engines._tensors import flat_tensors
@@ -33,7 +33,7 @@ class ExecuTorch(Engine):
 
     def package(self, model: nn.Module, example: Any) -> Package:
         """A lowered program for the shape of the example."""
-        written = lower(copy.deepcopy(model).eval(), example)
+        written = lower(copy_of(model).eval(), example)
         return Package(written, len(written))
 
     def load(self, package: Package, example: Any, threads: int) -> Run:

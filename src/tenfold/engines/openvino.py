@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from torch import nn
 
+from tenfold.copying import copy_of
 from tenfold.engines._base import ENGINES, Engine, Package, Run, lacking, version_of
 from tenfold.engines._onnx import to_onnx
 from tenfold.engines._tensors import flat_arrays
@@ -28,7 +28,7 @@ class OpenVino(Engine):
 
     def package(self, model: nn.Module, example: Any) -> Package:
         """The model in evaluation mode as ONNX bytes."""
-        written = to_onnx(copy.deepcopy(model).eval(), example)
+        written = to_onnx(copy_of(model).eval(), example)
         return Package(written, len(written))
 
     def load(self, package: Package, example: Any, threads: int) -> Run:

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_model, save_model
 from torch import nn
 
+from tenfold.copying import copy_of
 from tenfold.deploy.trace import takes_batches
 from tenfold.errors import bad_value
 from tenfold.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.forward import run
+from tenfold.weights_file import read_weights, write_weights
 
 
 class Safetensors(Exporter):
@@ -25,7 +25,7 @@ class Safetensors(Exporter):
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
         """The weights; the structure takes what batches it takes."""
-        save_model(model, str(path))
+        write_weights(model, path)
         return takes_batches(model, example)
 
     def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
@@ -34,8 +34,8 @@ class Safetensors(Exporter):
             raise bad_value(
                 "Weights alone need a structure to run in", "none", "pass structure=model"
             )
-        model = copy.deepcopy(structure)
-        load_model(model, str(path), strict=True)
+        model = copy_of(structure)
+        read_weights(model, path)
         return lambda example: run(model, example)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 
 from torch import nn
 
+from tenfold.copying import copy_of
 from tenfold.costs import COSTS
 from tenfold.curves import Curve
 from tenfold.engines import check_available
@@ -42,7 +42,7 @@ def write_folder(
     check_available("onnxruntime")
     target = check_free(folder)
     units = grid_units(curves)
-    whole = export(copy.deepcopy(model).eval(), example)
+    whole = export(copy_of(model).eval(), example)
     with placing_folder(target) as part:
         index = {unit.key: _write(part, number, unit) for number, unit in enumerate(units)}
         progress("layers", len(units), len(units))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,7 +38,8 @@ class Regression:
     def empty(cls, site: Site) -> Regression:
         """Sums of nothing."""
         p, out = site.in_channels * site.window, site.out_channels
-        return cls(torch.zeros(p, p), torch.zeros(out, p), torch.zeros(p), torch.zeros(out))
+        zeros = partial(torch.zeros, dtype=torch.float32)  # whatever the caller's default is
+        return cls(zeros(p, p), zeros(out, p), zeros(p), zeros(out))
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Rows of receptive fields ``(n, p)`` and outputs ``(n, out)``."""

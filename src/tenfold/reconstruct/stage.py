@@ -7,7 +7,6 @@ the batches are shared out; the fits, each of which needs those before it, are n
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.chains import links_of
+from tenfold.copying import copy_of
 from tenfold.formats import FORMATS
 from tenfold.forward import evaluating
 from tenfold.metric import Metric
@@ -42,7 +42,7 @@ def reconstruct(
     bias or a BatchNorm follows, it takes up what is left of the mean. A layer whose fit would
     not be better stays as it is.
     """
-    better = copy.deepcopy(built)
+    better = copy_of(built)
     chosen = {choice.site: choice for choice in plan.choices if choice.format != "dense"}
     with evaluating(original), evaluating(better):
         order = follow(original, tuple(chosen), batches[0]) if chosen else []
@@ -80,7 +80,7 @@ def renew(
 def importance(metric: Metric, outputs: int) -> Tensor:
     """Second moment of the output's gradient ``(out, out)``, the identity where none is known."""
     if metric.outputs is None:
-        return torch.eye(outputs)
+        return torch.eye(outputs, dtype=torch.float32)
     moment = metric.outputs.root @ metric.outputs.root
     return moment / moment.diagonal().mean().clamp_min(1e-30)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
+from tenfold.copying import copy_of
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.forward import evaluating
@@ -16,6 +16,7 @@ from tenfold.progress import Progress, silent
 from tenfold.refine.gates import Gated, gate
 from tenfold.refine.harden import cut_down, harden
 from tenfold.refine.train import Setting, train
+from tenfold.tune.rates import let_learn
 from tenfold.values import Choice, Limit, Plan, Site
 
 STEPS = 120
@@ -26,7 +27,7 @@ def refine(
     limits: Sequence[Limit], inputs: Iterable[Any], *, round_to: int = 1, steps: int = STEPS,
     progress: Progress = silent,
 ) -> tuple[Plan, nn.Module]:  # fmt: skip
-    """Ranks and factors trained end to end on unlabelled inputs, strictly within ``limits``.
+    """Ranks and factors trained end to end on unlabelled inputs, with whatever else is not frozen.
 
     Args:
         built: the network that ``plan`` describes, which may exceed the limits.
@@ -34,10 +35,12 @@ def refine(
         inputs: batches of inputs, gone through again until ``steps`` steps are done.
 
     Returns:
-        A plan with the same formats and no larger ranks, and the module that follows it. Its
-        costs are exact; its errors and damages are still those of the plan it began with.
+        A plan with the same formats and no larger ranks, and the module that follows it, within
+        ``limits`` unless even its smallest ranks are not. Its costs are exact; its errors and
+        damages are still those of the plan it began with.
     """
-    student = copy.deepcopy(built).requires_grad_(True)
+    student = copy_of(built)
+    let_learn(student, original)
     by_name = {site.name: site for site in sites}
     chosen = [choice for choice in plan.choices if choice.format != "dense"]
     layers = [

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tenfold.progress import Progress
 from tenfold.refine.gates import Gated, gating, usage
 from tenfold.tune import TuneSettings
-from tenfold.tune.batches import read_batch
+from tenfold.tune.batches import Batch, to_device
 from tenfold.tune.distill import Objective
 from tenfold.tune.precision import autocast
 from tenfold.tune.slow_kernels import sparing_slow_kernels
@@ -38,10 +38,11 @@ class Setting:
 
 
 def train(
-    original: nn.Module, student: nn.Module, layers: Sequence[Gated], inputs: Iterable[Any],
+    original: nn.Module, student: nn.Module, layers: Sequence[Gated], batches: Iterable[Any],
     setting: Setting, progress: Progress,
 ) -> tuple[dict[str, float], ...]:  # fmt: skip
-    """Train in place, BatchNorm in evaluation mode; returns the trace, an entry every few steps."""
+    """Train in place on batches of inputs alone, BatchNorm in evaluation mode; returns the trace,
+    an entry every few steps."""
     gates = [logit for layer in layers for logit in layer.logits]
     weights = [p for p in student.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(
@@ -52,13 +53,13 @@ def train(
     prices = torch.zeros(len(setting.limits))
     trace = []
     with gating(layers), sparing_slow_kernels(student), torch.enable_grad():
-        for step, raw in zip(range(setting.steps), again_and_again(inputs)):
-            batch = read_batch(raw, goals[0].device)
+        for step, raw in zip(range(setting.steps), again_and_again(batches)):
+            inputs = to_device(raw, goals[0].device)
             used = usage(layers, setting.limits, setting.rest)
             force = (prices + PENALTY * (used - 1)).clamp_min(0)
             constraint = (force.square() - prices.square()).sum() / (2 * PENALTY)
             with autocast("auto", goals[0].device):
-                loss = objective(batch)
+                loss = objective(Batch(inputs, None, inputs))
             (loss + DECOMPOSITION * decomposition_error(layers, goals) + constraint).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(weights, 1.0)
             optimiser.step()
@@ -85,7 +86,7 @@ def shares(setting: Setting, used: Tensor) -> dict[str, float]:
     return {limit.cost: u for limit, u in zip(setting.limits, used.tolist())}
 
 
-def again_and_again(inputs: Iterable[Any]) -> Iterator[Any]:
+def again_and_again(batches: Iterable[Any]) -> Iterator[Any]:
     """Batches without an end, drawn anew each time round."""
     while True:
-        yield from inputs
+        yield from batches

@@ -22,13 +22,14 @@ def draw_layers(lines: Sequence[Line]) -> str:
     rows = range(len(shown))
     axes.barh(rows, [x.params[0] for x in shown], 0.8, color=BEFORE, label="before")
     axes.barh(rows, [x.params[1] for x in shown], 0.44, color=AFTER, label="after")
-    axes.set_yticks(rows, [x.name for x in shown], fontsize=8)
+    axes.set_yticks(rows, [x.name for x in shown], fontsize=8, parse_math=False)
     axes.invert_yaxis()
-    axes.set_xlabel("parameters")
+    whole = "" if len(shown) == len(lines) else f", the {MOST} largest of {len(lines)} layers"
+    axes.set_xlabel(f"parameters{whole}")
     for row, line in enumerate(shown):
         axes.annotate(
             label(line), (line.params[0], row), (4, 0), textcoords="offset points",
-            va="center", fontsize=7, color="#445",
+            va="center", fontsize=7, color="#445", parse_math=False,
         )  # fmt: skip
     axes.margins(x=0.18)
     axes.legend(loc="lower right", frameon=False, fontsize=8)
@@ -60,9 +61,8 @@ def label(line: Line) -> str:
 
 def _largest(lines: Sequence[Line]) -> list[Line]:
     """At most ``MOST`` layers, the largest, in their order."""
-    limit = sorted((x.params[0] for x in lines), reverse=True)[: MOST + 1]
-    least = limit[-1] if len(limit) > MOST else 0
-    return [x for x in lines if x.params[0] > least] or list(lines)[:MOST]
+    falling = sorted(range(len(lines)), key=lambda row: -lines[row].params[0])
+    return [lines[row] for row in sorted(falling[:MOST])]
 
 
 def _svg(figure: Figure, *axes: Axes) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.errors import bad_value
-from tenfold.forward import frozen_rng
+from tenfold.forward import frozen_rng, keeping_buffers
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
 from tenfold.sense.synthesise import STEPS, can_synthesise, synthesise
@@ -25,17 +25,22 @@ def synthetic_inputs(
 
     Raises InputError where there are none, or where the example is not one real tensor.
     """
-    if not can_synthesise(model, example):
-        raise bad_value(
-            "Synthetic inputs need BatchNorm statistics and one input tensor that gradients reach",
-            "none", "pass data, 100 unlabelled inputs are enough",
-        )  # fmt: skip
 
     def make() -> dict[str, Tensor]:
         sizes = [min(TOGETHER, count - done) for done in range(0, count, TOGETHER)]
         parts = [synthesise(model, example, size, steps=steps, progress=progress) for size in sizes]
         return {"inputs": torch.cat(parts)}
 
-    with frozen_rng(seed):
+    with frozen_rng(seed), keeping_buffers(model):
+        check_synthesisable(model, example)
         key = ("training inputs", count, steps, seed, tuple(example.shape[1:]))
         return cached(key, model, make)["inputs"]
+
+
+def check_synthesisable(model: nn.Module, example: Any) -> None:
+    """Raises InputError without statistics to match, or inputs that could be optimised."""
+    if not can_synthesise(model, example):
+        raise bad_value(
+            "Synthetic inputs need BatchNorm statistics and one input tensor that gradients reach",
+            "none", "pass data, 100 unlabelled inputs are enough",
+        )  # fmt: skip

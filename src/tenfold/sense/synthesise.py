@@ -9,7 +9,7 @@ neither gradients nor divergences could be measured on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,14 +57,23 @@ def synthesise(
     The model must satisfy ``can_synthesise``; its parameters get no gradients.
     """
     device = next(model.parameters()).device
-    x = smooth_noise((count, *example.shape[1:])).to(device, example.dtype).requires_grad_()
+    x = smooth_noise((count, *example.shape[1:])).to(device, example.dtype)
+    return descend(model, x, lambda x: mismatch(model, x), steps, progress)
+
+
+def descend(
+    model: nn.Module, start: Tensor, loss: Callable[[Tensor], Tensor], steps: int,
+    progress: Progress = silent,
+) -> Tensor:  # fmt: skip
+    """Inputs near ``start`` with a smaller loss; ``loss(inputs)`` runs the model, whose parameters
+    get no gradients."""
+    x = start.clone().requires_grad_()
     optimiser = torch.optim.Adam([x], lr=RATE, betas=(0.5, 0.9))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps, eta_min=RATE / 10)
     with evaluating(model), frozen(model), torch.enable_grad():
         for step in range(steps):
             optimiser.zero_grad()
-            loss = mismatch(model, x)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss(x).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             progress("synthesising", step + 1, steps)
@@ -73,6 +82,11 @@ def synthesise(
 
 def mismatch(model: nn.Module, x: Tensor) -> Tensor:
     """How far the batch's statistics are from the running ones, averaged over layers."""
+    return look_inside(model, x)[0]
+
+
+def look_inside(model: nn.Module, x: Tensor) -> tuple[Tensor, Any]:
+    """The mismatch of the statistics on a batch, and the output."""
     terms: list[Tensor] = []
 
     def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -80,15 +94,16 @@ def mismatch(model: nn.Module, x: Tensor) -> Tensor:
 
     handles = [layer.register_forward_pre_hook(look) for layer in statistics(model)]
     try:
-        call(model, x)
+        output = call(model, x)
     finally:
         for handle in handles:
             handle.remove()
-    return torch.stack(terms).mean()
+    return torch.stack(terms).mean(), output
 
 
 def statistics_gap(layer: Any, x: Tensor) -> Tensor:
     """Squared distance of the means in units of the deviation, and of the log-variances."""
+    x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x  # under autocast
     axes = [axis for axis in range(x.ndim) if axis != 1]
     mean, variance = x.mean(axes), x.var(axes, correction=0)
     goal = layer.running_var.detach() + layer.eps

@@ -70,7 +70,8 @@ def open_data(text: str, split: str) -> Iterable[Any]:
 
 
 def random_example(shape: str, model: nn.Module) -> torch.Tensor:
-    """Normal noise of a shape such as ``1x3x32x32``, in the type of the model's weights."""
+    """Normal noise of a shape such as ``1x3x32x32``, in the type of the model's weights and where
+    they are."""
     try:
         sizes = [int(size) for size in shape.replace(",", "x").split("x")]
         if min(sizes) < 1:
@@ -79,8 +80,9 @@ def random_example(shape: str, model: nn.Module) -> torch.Tensor:
         raise bad_value(
             "An example must be a shape", repr(shape), "write it as 1x3x224x224"
         ) from None
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    return torch.randn(sizes).to(dtype)
+    drawn = torch.randn(sizes)
+    like = next((p for p in model.parameters() if p.is_floating_point()), drawn)
+    return drawn.to(like.device, like.dtype)
 
 
 def _claiming(text: str) -> Source:

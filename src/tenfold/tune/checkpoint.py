@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,15 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
             f"A checkpoint must be writable, but found {error} at {path}; "
             "the last complete one is intact: free some room and run again to resume."
         ) from error
+
+
+def forget(folder: Path, names: Iterable[str]) -> None:
+    """Take away the files of these names, and the folder unless others hold it."""
+    for name in names:
+        with suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def flush(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.chains import balance_all
+from tenfold.copying import copy_of
 from tenfold.digest import digest
 from tenfold.forward import frozen_rng
 from tenfold.kept_memory import keeping_memory
@@ -42,6 +42,8 @@ class Tuned:
     history: tuple[dict[str, Any], ...]
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def tune(
     model: nn.Module,
     teacher: nn.Module,
@@ -89,8 +91,8 @@ def tune(
         data, settings = Blends(data), settings or GENTLE
     settings, where = settings or TuneSettings(), engine()
     device = where.device(next(model.parameters()).device)
-    student = laid_out(widened(copy.deepcopy(model)), device, settings.channels_last)
-    original = laid_out(widened(copy.deepcopy(teacher)), device, settings.channels_last)
+    student = laid_out(widened(copy_of(model)), device, settings.channels_last)
+    original = laid_out(widened(copy_of(teacher)), device, settings.channels_last)
     if settings.balance and settings.epochs:
         balance_all(student)
     let_learn(student, original)
@@ -112,7 +114,7 @@ def tune(
         )  # fmt: skip
         peak = settings.peak_rate(size(teacher), size(model))
         Run(moving, objective, data, judge, peak).train(progress)
-    best = copy.deepcopy(model)
+    best = copy_of(model)
     load_state(best, once(lambda: moving.best))
     return Tuned(best.eval(), moving.reached.best_epoch, tuple(moving.reached.history))
 

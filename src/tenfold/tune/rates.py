@@ -13,7 +13,8 @@ def let_learn(student: nn.Module, teacher: nn.Module) -> None:
     """Factors learn, in place, even where the layer that they replace was frozen; of a network
     that is frozen as a whole, as many are that only run, everything does."""
     if not any(p.requires_grad for p in student.parameters()):
-        student.requires_grad_(True)
+        for parameter in student.parameters():
+            parameter.requires_grad_(parameter.is_floating_point())
     for name in replaced_layers(student, teacher):
         student.get_submodule(name).requires_grad_(True)
 

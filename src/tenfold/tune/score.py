@@ -120,4 +120,9 @@ def mean_over(
         total, weights = total + value * weight, weights + weight
         progress("evaluating", done + 1, max(length, done + 1))
     total, weights = engine.total(total, weights, device)
-    return total / max(weights, 1)
+    if not weights:
+        raise bad_value(
+            "Data to judge by must give batches each time they are iterated", "none",
+            "pass a DataLoader or a list, not a generator",
+        )  # fmt: skip
+    return total / weights

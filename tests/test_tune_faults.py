@@ -97,6 +97,17 @@ def test_data_that_raise_are_told_and_the_run_resumes(pair, whole, tmp_path, fai
     assert resumed.history == whole.history
 
 
+def test_data_that_raise_again_while_they_are_read_again_change_nothing(pair, whole, tmp_path):
+    teacher, student = pair
+    settings = replace(SETTINGS, every=1e9)
+    for fail_at in (3 + 5, 3 + 2):  # the second one behind the step that the first one reached
+        with pytest.raises(TrainingError, match="the disk has gone at step"):
+            tune(student, teacher, Images(teacher, fail_at), settings=settings,
+                 checkpoint=tmp_path)  # fmt: skip
+    assert read_state(tmp_path / FILE)[1]["reached"]["step"] == 5
+    assert same(finish(pair, tmp_path).model, whole.model)
+
+
 @pytest.mark.parametrize("fail_at", [0, 2])
 def test_data_that_raise_before_the_first_step_are_told(pair, whole, tmp_path, fail_at):
     teacher, student = pair
@@ -112,6 +123,24 @@ def test_validation_that_raises_is_told_and_the_best_is_kept(pair, tmp_path, fai
         tune(student, teacher, Images(teacher), settings=SETTINGS,
              validation=Images(teacher, fail_at), checkpoint=tmp_path)  # fmt: skip
     assert (tmp_path / BEST).exists() == (fail_at > 6)
+
+
+def test_an_epoch_whose_validation_raises_is_not_lost(pair, tmp_path):
+    teacher, student = pair
+    calls = iter(range(100))
+
+    def quality(output, batch):
+        if next(calls) == 2 * 6 + 3:  # once before training, once more after it was estimated anew
+            raise OSError("no such judge")
+        return 1.0
+
+    asked = {"settings": replace(SETTINGS, every=1e9), "checkpoint": tmp_path}
+    with pytest.raises(TrainingError, match="no such judge"):
+        tune(
+            student, teacher, Images(teacher), validation=Images(teacher), quality=quality, **asked
+        )
+    reached = read_state(tmp_path / FILE)[1]["reached"]
+    assert (reached["epoch"], reached["step"]) == (0, 6)
 
 
 @pytest.mark.parametrize("writes", [0, 1, 7])
@@ -156,7 +185,7 @@ def test_data_that_run_dry_are_told(pair):
             return self.batches
 
     teacher, student = pair
-    with pytest.raises(TrainingError, match="none in epoch 2"):
+    with pytest.raises(TrainingError, match="none in epoch 3"):
         tune(student, teacher, Once(Images(teacher)), settings=replace(SETTINGS, reestimate=0))
 
 
@@ -181,6 +210,17 @@ def cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def flip(where):
+    """Change one bit of the file; ``where`` from its end, or of its header."""
+
+    def change(path):
+        held = bytearray(path.read_bytes())
+        held[where] ^= 0x40
+        path.write_bytes(bytes(held))
+
+    return change
+
+
 def foreign(path):
     write_state(path, {"weight": torch.zeros(2)}, {"by": "another program"})
 
@@ -197,6 +237,9 @@ def without_a_tensor(path):
         (lambda path: path.write_bytes(b"\x10\x00rubbish"), "damaged"),
         (lambda path: path.write_bytes(b""), "damaged"),
         (cut, "damaged"),
+        (flip(-5), "damaged"),
+        (flip(-4000), "damaged"),
+        (flip(200), "damaged"),
         (foreign, "must fit the model"),
         (without_a_tensor, "must fit the model"),
     ],
@@ -272,3 +315,47 @@ def test_a_resumed_run_must_keep_its_settings(pair, tmp_path):
             student, teacher, Images(teacher), settings=replace(SETTINGS, epochs=5),
             checkpoint=tmp_path,
         )  # fmt: skip
+
+
+def test_what_is_damaged_of_the_plan_is_told(pair, tmp_path):
+    teacher, _ = pair
+    asked = {"data": Images(teacher), "tuning": replace(SETTINGS, epochs=1)}
+    asked |= {"metric": "frobenius", "checkpoint": tmp_path}
+    tenfold.compress(teacher, example(), "params=0.5", **asked)
+    flip(-300)(tmp_path / PLANNED)
+    with pytest.raises(InputError, match="damaged"):
+        tenfold.compress(teacher, example(), "params=0.5", **asked)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_best_weights_are_promised_only_where_they_are(pair, tmp_path, kept):
+    teacher, student = pair
+    folder = tmp_path if kept else None
+    with pytest.raises(TrainingError) as caught:
+        tune(student, teacher, Images(teacher), settings=replace(SETTINGS, rate=1e30),
+             checkpoint=folder)  # fmt: skip
+    assert (f"are in {tmp_path / BEST}" in str(caught.value)) == kept
+    assert ("need a checkpoint=" in str(caught.value)) != kept
+
+
+def test_data_that_give_more_than_they_say_have_epochs_of_what_they_say(pair):
+    class Longer(Images):
+        def __len__(self):
+            return 4
+
+    teacher, student = pair
+    steps = []
+    tune(student, teacher, Longer(teacher), settings=SETTINGS,
+         progress=lambda stage, done, total: steps.append((done, total)))  # fmt: skip
+    assert steps == [(done, 12) for done in range(1, 13)]
+
+
+@pytest.mark.parametrize("data", ["generator", "nothing"])
+def test_data_for_a_single_time_are_told_before_anything_is_planned(pair, data):
+    teacher, _ = pair
+    given = {"generator": (x for x in [torch.zeros(2, 3, 12, 12)]), "nothing": []}[data]
+    stages = []
+    with pytest.raises(InputError, match="not a generator"):
+        tenfold.compress(teacher, example(), "params=0.5", data=given,
+                         progress=lambda *told: stages.append(told))  # fmt: skip
+    assert stages == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections import namedtuple
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,7 +16,9 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import tenfold
 from tenfold.errors import InputError, TrainingError
 from tenfold.tune import TuneSettings, tune
-from tests.networks import tiny_resnet
+from tenfold.tune.distill import classification_loss
+from tenfold.tune.score import hits_of
+from tests.networks import example, tiny_resnet
 from tests.tuning import SETTINGS, Images, make_pair
 
 ONCE = replace(SETTINGS, epochs=1)
@@ -67,6 +71,7 @@ def test_a_batch_reaches_the_loss_as_it_came(pair):
 
 @pytest.mark.parametrize("mode", [1, None])
 def test_of_one_output_the_value_is_taught(mode):
+    torch.manual_seed(0)
     teacher = nn.Sequential(nn.Linear(16, 48), nn.ReLU(), nn.Linear(48, 1)).eval()
     inputs = torch.randn(64, 16, generator=torch.Generator().manual_seed(1))
     plan = tenfold.plan(teacher, inputs[:1], "params=0.4", metric="frobenius")
@@ -156,3 +161,93 @@ def test_a_batch_of_one_that_batchnorm_refuses_is_told(reestimate):
     with pytest.raises(TrainingError, match=r"two inputs or more.*drop_last"):
         tune(student, teacher, rows, settings=replace(ONCE, reestimate=reestimate))
     tune(student, teacher, rows, settings=replace(ONCE, reestimate=0, batchnorm="frozen"))
+
+
+def changed(change):
+    """Batches whose labels are others."""
+
+    def make(teacher):
+        return [(images, change(labels)) for images, labels in Images(teacher)]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (changed(lambda y: y + 90), r"classes from 0 to \d+, or -100.*found 9\d"),
+        (changed(lambda y: -y - 1), r"classes from 0 to \d+, or -100.*found -\d"),
+        (changed(lambda y: y[:, None]), r"output's shape without its class_mode=1"),
+        (changed(lambda y: y[:3]), r"output's shape without its class_mode=1"),
+        (lambda t: [x.double() for x, _ in Images(t)], "must run through the model.*at step 1"),
+        (lambda t: [x[:, :2] for x, _ in Images(t)], "must run through the model.*at step 1"),
+        (lambda t: [{"path": 1, "x": x} for x, _ in Images(t)], "TypeError.*unexpected keyword"),
+    ],
+    ids=["high", "low", "shape", "count", "double", "channels", "keys"],
+)
+def test_a_batch_that_does_not_fit_is_one_sentence(pair, make, told):
+    teacher, student = pair
+    with pytest.raises((InputError, TrainingError), match=told) as caught:
+        tune(student, teacher, make(teacher), settings=replace(ONCE, reestimate=0))
+    assert "\n" not in str(caught.value)
+
+
+def test_small_whole_numbers_are_labels_as_well():
+    logits = torch.full((2, 200), -9.0)
+    logits[0, 156], logits[1, 3] = 9.0, 9.0
+    labels = torch.tensor([156, 3], dtype=torch.uint8)  # 156 is -100 in eight bits
+    assert hits_of(logits, labels, 1) == (2.0, 2)
+    losses = [
+        classification_loss(logits, kind, 1, lambda value: value)
+        for kind in (labels, labels.long())
+    ]
+    assert torch.equal(*losses)
+
+
+def test_accuracy_of_impossible_labels_is_refused(pair):
+    teacher, student = pair
+    held = changed(lambda y: y + 90)(teacher)
+    with pytest.raises(InputError, match="classes from 0"):
+        tune(student, teacher, Images(teacher), settings=ONCE, validation=held)
+    with pytest.raises(InputError, match="two or more"):
+        hits_of(torch.zeros(4, 1), torch.zeros(4, dtype=torch.long), 1)
+
+
+def test_a_loss_without_a_gradient_is_told(pair):
+    teacher, student = pair
+    for loss in (lambda output, batch: 3.0, lambda output, batch: output.detach().mean()):
+        with pytest.raises(InputError, match="must have a gradient"):
+            tune(student, teacher, Images(teacher), settings=ONCE, loss=loss)
+
+
+def test_a_frozen_batchnorm_keeps_its_statistics(pair):
+    teacher, student = (copy.deepcopy(model) for model in pair)
+    for model in (teacher, student):
+        model.block[1].requires_grad_(False)
+    tuned = tune(student, teacher, Images(teacher), settings=replace(ONCE, reestimate=2))
+    for name, buffer in student.block[1].named_buffers():
+        assert torch.equal(buffer, tuned.model.block[1].get_buffer(name))
+
+
+def test_changes_are_made_among_the_settings_for_the_data(pair):
+    teacher, _ = pair
+    asked = {"data": Images(teacher).images, "metric": "frobenius", "epochs": 0, "seed": 7}
+    found = tenfold.compress(teacher, example(), "params=0.5", tuning={"temperature": 4}, **asked)
+    told = found.plan.settings["tuning"]
+    assert (told["temperature"], told["batchnorm"], told["rate"]) == (4.0, "frozen", 5e-4)
+    assert (told["seed"], told["epochs"]) == (7, 0)
+    with pytest.raises(InputError, match=r"known settings.*'?heat'?"):
+        tenfold.compress(teacher, example(), "params=0.5", tuning={"heat": 4}, **asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("epochs", 2.0), ("epochs", "3"), ("accumulate", 1.5), ("rate", "fast")]
+)
+def test_settings_of_other_types_are_told(name, value):
+    with pytest.raises(InputError, match=f"{name} must be a"):
+        TuneSettings(**{name: value})
+
+
+def test_numbers_of_numpy_are_numbers():
+    settings = TuneSettings(epochs=np.int64(3), rate=np.float32(0.5))
+    assert json.dumps([settings.epochs, settings.rate]) == "[3, 0.5]"

@@ -3,7 +3,7 @@ of, the only files that know the order of the stages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from tenfold.rebuild import planned
 from tenfold.report import Report, make_report
 from tenfold.sense import Sensed, sense
 from tenfold.survey import check_finite, survey
-from tenfold.tune import GENTLE, Blends, TuneSettings, tune
-from tenfold.tune.batches import read_batch
+from tenfold.tune import Blends, TuneSettings, tune
+from tenfold.tune.batches import length_of, no_batches, read_batch
+from tenfold.tune.choose_settings import settings_for
 from tenfold.tune.made import count_asked, made_inputs
 from tenfold.tune.reading import guarded
 from tenfold.values import Plan
@@ -160,7 +161,7 @@ def compress(
     *,
     data: Iterable[Any] | str | None = None,
     epochs: int | None = None,
-    tuning: TuneSettings | None = None,
+    tuning: TuneSettings | Mapping[str, Any] | None = None,
     loss: Callable[[Any, Any], Tensor] | None = None,
     validation: Iterable[Any] | None = None,
     quality: Callable[[Any, Any], Tensor | float] | None = None,
@@ -186,7 +187,9 @@ def compress(
             few inputs (100 are enough) in one tensor, or ``"synthetic"`` for inputs made from
             the original alone, 1,024 or as many as ``"synthetic:4096"`` says: from those only the
             original teaches, gently. None leaves the factors as the decomposition gave them.
-        epochs, tuning: how to fine-tune; ``epochs`` overrides ``tuning.epochs``.
+        epochs, tuning: how to fine-tune; ``epochs`` overrides ``tuning.epochs``. A mapping, as
+            ``{"temperature": 4}``, changes the usual settings, which are gentle for few inputs;
+            TuneSettings are taken as they are.
         loss: ``loss(output, batch)``; cross-entropy where batches have labels.
         validation: batches on which the best epoch is chosen.
         quality: ``quality(output, batch)``, higher is better, to choose it by.
@@ -201,8 +204,11 @@ def compress(
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
-    batches = None if data is None else batches_of(data, model, example, tuning, seed, progress)
     check_depth(refine, budget)
+    settings = settings_for(data, tuning, seed, epochs)
+    batches = None if data is None else batches_of(data, model, example, settings, progress)
+    for given in (batches, validation):
+        check_batches(given)
     asked: dict[str, Any] = {
         "budget": budget, "formats": formats, "include": include, "exclude": exclude,
         "round_to": round_to, "method": method, "metric": metric, "latency_table": latency_table,
@@ -217,9 +223,6 @@ def compress(
     built = untuned
     history: tuple[dict[str, Any], ...] = ()
     if batches is not None:
-        usual = GENTLE if isinstance(batches, Blends) else TuneSettings()
-        settings = tuning or replace(usual, seed=seed)
-        settings = settings if epochs is None else replace(settings, epochs=epochs)
         tuned = tune(
             built, model, batches, settings=settings, loss=loss, validation=validation,
             quality=quality, checkpoint=folder, progress=progress,
@@ -256,14 +259,20 @@ def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan)
 
 
 def batches_of(
-    data: Iterable[Any] | str, model: nn.Module, example: Any, tuning: TuneSettings | None,
-    seed: int, progress: Progress,
+    data: Iterable[Any] | str, model: nn.Module, example: Any, settings: TuneSettings,
+    progress: Progress,
 ) -> Iterable[Any]:  # fmt: skip
     """Batches as they are given, or blends of few inputs, real or made."""
     if isinstance(data, str):
-        count, classifies = count_asked(data), tuning is None or tuning.class_mode is not None
+        count, classifies = count_asked(data), settings.class_mode is not None
         exact, shown = widened(model), widened_inputs(example, model)
         data = once(lambda: made_inputs(
-            exact, shown, count, classifies=classifies, seed=seed, progress=progress
+            exact, shown, count, classifies=classifies, seed=settings.seed, progress=progress
         ))  # fmt: skip
     return Blends(data) if isinstance(data, Tensor) else data
+
+
+def check_batches(data: Iterable[Any] | None) -> None:
+    """Before anything is planned: data that could be gone through once alone are refused."""
+    if isinstance(data, Iterator) or (data is not None and length_of(data) == 0):
+        raise no_batches()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from torch import Tensor
 
 import tenfold
 from tenfold.cli._options import (
@@ -39,7 +37,7 @@ from tenfold.recipe import Recipe, make_recipe, write_recipe
 from tenfold.report import report_to_json
 from tenfold.saving import save
 from tenfold.sources import Loaded, open_data, open_function, open_model
-from tenfold.tune import GENTLE, TuneSettings, read_settings
+from tenfold.tune import TuneSettings, read_settings
 from tenfold.tune.checkpoint import BEST, FILE, forget
 from tenfold.tune.made import asks_for_made
 
@@ -167,20 +165,19 @@ def tune_arguments(recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
     held_out = open_data(recipe.validation, "train") if recipe.validation else None
     return {
         "data": data, "validation": held_out, "checkpoint": checkpoint,
-        "tuning": settings_of(recipe, GENTLE if isinstance(data, (str, Tensor)) else None),
+        "tuning": settings_of(recipe),
         "loss": open_function(recipe.loss) if recipe.loss else None,
         "quality": open_function(recipe.quality) if recipe.quality else None,
     }  # fmt: skip
 
 
-def settings_of(recipe: Recipe, base: TuneSettings | None) -> TuneSettings:
-    """The settings that few or no data call for, or the usual ones, with what was asked."""
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """The settings that were asked for; the others are the usual ones for the data."""
     given = {"rate": recipe.rate, "epochs": recipe.epochs, "seed": recipe.seed}
     asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if recipe.class_mode is not None:
         asked["class_mode"] = read_mode(recipe.class_mode)
-    asked |= read_settings(recipe.tuning or "")
-    return replace(base or TuneSettings(), **asked)
+    return asked | read_settings(recipe.tuning or "")
 
 
 def show(recipe: Recipe, loaded: Loaded, result: tenfold.Result, json: bool) -> None:

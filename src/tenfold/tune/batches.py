@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tenfold.errors import bad_value
+from tenfold.errors import InputError, bad_value
 from tenfold.inputs import mapped
 from tenfold.tune.reading import guarded
 
@@ -108,11 +108,16 @@ def count_batches(data: Iterable[Any]) -> int:
     count = sum(1 for _ in guarded(data)) if told is None else told
     again = next(guarded(data), None)
     if count == 0 or again is None:
-        raise bad_value(
-            "Data must give batches each time it is iterated", "none",
-            "pass a DataLoader or a list, not a generator",
-        )  # fmt: skip
+        raise no_batches()
     return count
+
+
+def no_batches() -> InputError:
+    """The error for data without batches, or with some for a single time."""
+    return bad_value(
+        "Data must give batches each time it is iterated", "none",
+        "pass a DataLoader or a list, not a generator",
+    )  # fmt: skip
 
 
 def length_of(data: Iterable[Any]) -> int | None:

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tenfold.errors import TrainingError
 from tenfold.forward import call
 from tenfold.tune.batches import read_batch
-from tenfold.tune.reading import guarded, two_inputs_needed
+from tenfold.tune.reading import guarded, running_through
 
 
 def batchnorms(model: nn.Module) -> list[_BatchNorm]:
@@ -21,13 +21,19 @@ def batchnorms(model: nn.Module) -> list[_BatchNorm]:
     return [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
 
 
+def is_frozen(layer: _BatchNorm) -> bool:
+    """Whether it has weights, none of which may learn; its statistics stay as they are as well."""
+    own = list(layer.parameters())
+    return bool(own) and not any(p.requires_grad for p in own)
+
+
 @torch.no_grad()
 def reestimate(model: nn.Module, data: Iterable[Any], batches: int, device: torch.device) -> None:
-    """Replace running statistics by the plain average over a few batches.
+    """Replace running statistics by the plain average over a few batches; not of frozen layers.
 
     Raises TrainingError when they turn out NaN or infinite.
     """
-    layers = batchnorms(model)
+    layers = [layer for layer in batchnorms(model) if not is_frozen(layer)]
     if not layers or batches < 1:
         return
     momenta = [layer.momentum for layer in layers]
@@ -38,7 +44,7 @@ def reestimate(model: nn.Module, data: Iterable[Any], batches: int, device: torc
         layer.train()
     try:
         for raw in islice(guarded(data), batches):
-            with two_inputs_needed("while BatchNorm was estimated anew"):
+            with running_through("while BatchNorm was estimated anew"):
                 call(model, read_batch(raw, device).inputs)
     finally:
         for layer, momentum in zip(layers, momenta):

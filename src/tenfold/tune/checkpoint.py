@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -24,7 +26,8 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
     own = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(own, part, metadata={"tenfold": json.dumps(facts)})
+        told = json.dumps(facts)
+        save_file(own, part, metadata={"tenfold": told, "sum": checksum(own, told)})
         flush(part)
         part.replace(path)
         flush(path.parent)  # the new name, too, outlives a power cut
@@ -35,6 +38,16 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
             f"A checkpoint must be writable, but found {error} at {path}; "
             "the last complete one is intact: free some room and run again to resume."
         ) from error
+
+
+def checksum(tensors: Mapping[str, Tensor], told: str) -> str:
+    """Of names, types, shapes and every byte: a disk may return what was never written."""
+    found = zlib.crc32(told.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        found = zlib.crc32(f"{name} {value.dtype} {tuple(value.shape)}".encode(), found)
+        found = zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"
 
 
 def forget(folder: Path, names: Iterable[str]) -> None:
@@ -61,8 +74,11 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["tenfold"])
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+            told = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if told.get("sum") != checksum(tensors, told["tenfold"]):
+                raise ValueError("its checksum is another")
+            return tensors, json.loads(told["tenfold"])
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise bad_value(
             "A checkpoint must be readable", f"{path.name} damaged ({error})",

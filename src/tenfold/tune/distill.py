@@ -18,6 +18,7 @@ from tenfold.errors import bad_value
 from tenfold.forward import call
 from tenfold.tune.asked import one_number
 from tenfold.tune.batches import Batch, logits_of
+from tenfold.tune.labels import UNCOUNTED, as_classes
 from tenfold.tune.settings import TuneSettings
 from tenfold.tune.views import with_views
 
@@ -59,10 +60,20 @@ class Objective:
         if blocks:
             loss = loss + s.features * feature_loss(found, wanted, average)
         if s.task and self._loss is not None:
-            loss = loss + s.task * one_number("loss", self._loss, output, batch.raw)
+            loss = loss + s.task * taught(one_number("loss", self._loss, output, batch.raw))
         elif s.task and batch.labels is not None:
             loss = loss + s.task * classification_loss(output, batch.labels, s.class_mode, average)
         return loss
+
+
+def taught(loss: Any) -> Any:
+    """The user's loss, which must depend on the output where gradients are asked for."""
+    if torch.is_grad_enabled() and not (isinstance(loss, Tensor) and loss.requires_grad):
+        raise bad_value(
+            "The loss must have a gradient", f"{loss!r:.40}",
+            "compute it from the output with tensors all the way, without item() or detach()",
+        )  # fmt: skip
+    return loss
 
 
 def output_loss(output: Tensor, target: Tensor, s: TuneSettings, average: Average) -> Tensor:
@@ -97,8 +108,16 @@ def classification_loss(output: Any, labels: Any, mode: int | None, average: Ave
             f"Labels need two classes or more along class_mode={mode}",
             f"an output of shape {tuple(logits.shape)}", "pass loss=... for another task",
         )  # fmt: skip
-    total = F.cross_entropy(wide(logits.movedim(mode, 1)), labels.long(), reduction="sum")
-    counted = average((labels != -100).to(total).mean())  # a share of all labels
+    logits = logits.movedim(mode, 1)
+    if labels.shape != (len(logits), *logits.shape[2:]):
+        raise bad_value(
+            f"Labels must have the output's shape without its class_mode={mode}, "
+            f"{(len(logits), *logits.shape[2:])}", tuple(labels.shape),
+            "name the class mode, or pass loss=... for another task",
+        )  # fmt: skip
+    labels = as_classes(labels, logits.shape[1])
+    total = F.cross_entropy(wide(logits), labels, reduction="sum")
+    counted = average((labels != UNCOUNTED).to(total).mean())  # a share of all labels
     return total / labels.numel() / torch.where(counted > 0, counted, 1)
 
 

@@ -8,15 +8,18 @@ from torch import nn
 from tenfold.errors import TrainingError
 from tenfold.forward import run
 from tenfold.tune.batches import Batch
+from tenfold.tune.checkpoint import BEST
 from tenfold.tune.distill import recorded
+from tenfold.tune.state import Moving
 
 
-def diverged(model: nn.Module, batch: Batch, step: int, what: str) -> TrainingError:
+def diverged(moving: Moving, batch: Batch, step: int, what: str) -> TrainingError:
     """The error that names the step and the first layer whose output is not finite."""
-    first = first_bad_layer(model, batch)
+    first = first_bad_layer(moving.student, batch)
+    kept = f"are in {moving.folder / BEST}" if moving.folder else "need a checkpoint= to be kept"
     return TrainingError(
         f"The {what} must stay finite, but found NaN or infinity at step {step + 1} in {first}; "
-        "lower the rate or the clip, or check this batch (the best weights are kept)."
+        f"lower the rate or the clip, or check this batch (the best weights {kept})."
     )
 
 

@@ -21,12 +21,14 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put named tensors back. Raises ValueError or IndexError for a misfit."""
+    """Put named tensors back. Raises RuntimeError, ValueError or IndexError for a misfit."""
     params = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, _, key = name.partition(".")
         like = params[int(index)]
+        if value.ndim and value.shape != like.shape:
+            raise RuntimeError(f"{key} of a parameter of shape {tuple(value.shape)}")
         fitting = spread_like(value, like) if value.shape == like.shape else value
         state.setdefault(int(index), {})[key] = fitting
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

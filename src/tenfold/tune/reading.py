@@ -8,6 +8,8 @@ from typing import Any
 
 from tenfold.errors import TenfoldError, TrainingError
 
+TOLD = 300  # characters of a message: workers send their whole traceback
+
 
 def guarded(data: Iterable[Any]) -> Iterator[Any]:
     """The same batches; what a loader raises comes out as a TrainingError."""
@@ -20,17 +22,23 @@ def guarded(data: Iterable[Any]) -> Iterator[Any]:
 
 
 @contextmanager
-def two_inputs_needed(when: str) -> Iterator[None]:
-    """What BatchNorm says of a batch of one, where there is nothing to normalise over, as a
-    TrainingError."""
+def running_through(when: str) -> Iterator[None]:
+    """What the model says of a batch that it does not take, as a TrainingError; BatchNorm of a
+    batch of one, where there is nothing to normalise over, among the rest."""
     try:
         yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
+    except TenfoldError:
+        raise
+    except Exception as error:
+        if "more than 1 value per channel" in str(error):
+            raise TrainingError(
+                f"BatchNorm needs batches of two inputs or more, but found one {when}; pass "
+                "drop_last=True to the DataLoader, or batchnorm='frozen' and reestimate=0."
+            ) from error
+        told = " ".join(str(error).split())[:TOLD]
         raise TrainingError(
-            f"BatchNorm needs batches of two inputs or more, but found one {when}; pass "
-            "drop_last=True to the DataLoader, or batchnorm='frozen' and reestimate=0."
+            f"Batches must run through the model, but found {type(error).__name__}: {told} {when}; "
+            "check what the data give."
         ) from error
 
 
@@ -42,7 +50,9 @@ def unreadable_at(error: Exception, step: int, saved: bool) -> TrainingError:
 
 def unreadable(error: Exception, where: str, way: str) -> TrainingError:
     """The rule, what the loader said, the way out."""
-    told = " ".join(str(error).split())
+    text = str(error)
+    lines = text.strip().splitlines() if text.startswith("Caught ") else [text]  # from a worker
+    told = " ".join((lines[-1] if lines else "").split())[:TOLD]
     return TrainingError(
         f"Data must give a batch, but found {type(error).__name__}: {told}{where}; {way}."
     )

@@ -13,7 +13,7 @@ from tenfold.errors import TrainingError
 from tenfold.forward import evaluating
 from tenfold.progress import Progress
 from tenfold.tune.batches import Batch, read_batch
-from tenfold.tune.batchnorm import batchnorms, reestimate
+from tenfold.tune.batchnorm import batchnorms, is_frozen, reestimate
 from tenfold.tune.distill import Objective
 from tenfold.tune.reading import unreadable_at
 from tenfold.tune.score import Score
@@ -80,7 +80,7 @@ class Run:
         torch.manual_seed(self.settings.seed * EPOCH_SEEDS + epoch)
         self.set_mode()
         parts = self.moving.engine.parts(self.data)
-        while True:
+        while self.reached.step < self.moving.length:  # no more than the data say they have
             before = random_state()
             try:
                 if rng is not None:  # the batches behind us are read again, for the loader's sake
@@ -90,7 +90,7 @@ class Run:
                     before, rng = rng, None
                 read = list(islice(parts, self.settings.accumulate))
             except Exception as error:
-                self.save_before_failing(before)
+                self.save_before_failing(before if rng is None else rng)
                 at = epoch * self.moving.length + self.reached.step
                 raise unreadable_at(error, at, self.moving.folder is not None) from error
             if not read:
@@ -112,7 +112,7 @@ class Run:
                 f"{epoch + 1}; pass a DataLoader or a list, not an iterator."
             )
         mean = reached.total / reached.step
-        score = self.validate(mean)
+        score = self.validate_or_save(mean)
         told = {"epoch": epoch + 1, "loss": mean, "score": score, "gradient": reached.largest}
         reached.history.append(told)
         reached.epoch, reached.step, reached.total, reached.largest = epoch + 1, 0, 0.0, 0.0
@@ -121,11 +121,20 @@ class Run:
         self.moving.save()
 
     def set_mode(self) -> None:
-        """Training mode, with BatchNorm as the settings say."""
+        """Training mode, with BatchNorm as the settings say; where it is frozen it stays so."""
         self.objective.forward.train()
-        if self.settings.batchnorm == "frozen":
-            for layer in batchnorms(self.moving.student):
+        for layer in batchnorms(self.moving.student):
+            if self.settings.batchnorm == "frozen" or is_frozen(layer):
                 layer.eval()
+
+    def validate_or_save(self, mean_loss: float) -> float:
+        """``validate``; where that raises, the epoch behind is saved first."""
+        rng = random_state()
+        try:
+            return self.validate(mean_loss)
+        except Exception:
+            self.save_before_failing(rng)
+            raise
 
     def validate(self, mean_loss: float | None) -> float:
         """Higher is better; without a score the training loss decides."""

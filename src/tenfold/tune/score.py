@@ -21,6 +21,7 @@ from tenfold.tune.batches import (
     rows_of,
 )
 from tenfold.tune.engine import Alone
+from tenfold.tune.labels import UNCOUNTED, as_classes
 from tenfold.tune.reading import guarded
 
 Score = Callable[[nn.Module], float]
@@ -79,13 +80,15 @@ def hits_of(logits: Tensor, labels: Any, class_mode: int) -> tuple[float, int]:
             "give batches as (inputs, labels), or pass a quality of your own",
         )  # fmt: skip
     found = logits.argmax(class_mode) if -logits.ndim <= class_mode < logits.ndim else logits
-    if found.shape != labels.shape or labels.is_floating_point():
+    classes = logits.shape[class_mode] if found is not logits else 1
+    if found.shape != labels.shape or labels.is_floating_point() or classes == 1:
         raise bad_value(
-            f"Labels must be classes along mode {class_mode} of the output, of shape "
+            f"Labels must be classes along mode {class_mode} of the output, two or more, of shape "
             f"{tuple(found.shape)}", f"{labels.dtype} of shape {tuple(labels.shape)}",
             "name the class mode, or pass a quality of your own",
         )  # fmt: skip
-    counted = labels != -100
+    labels = as_classes(labels, classes)
+    counted = labels != UNCOUNTED
     return float((found == labels)[counted].sum()), int(counted.sum())
 
 
@@ -122,7 +125,8 @@ def mean_over(
     total, weights = engine.total(total, weights, device)
     if not weights:
         raise bad_value(
-            "Data to judge by must give batches each time they are iterated", "none",
-            "pass a DataLoader or a list, not a generator",
+            "Data to judge by must give inputs that count each time they are iterated", "none",
+            "pass a DataLoader or a list, not a generator, with labels that are not all "
+            f"{UNCOUNTED}",
         )  # fmt: skip
     return total / weights

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import index
+from typing import Any
 
 from tenfold.augment import VIEWS
 from tenfold.errors import bad_value
@@ -13,6 +16,11 @@ NOT_NEGATIVE = (
     "epochs", "warmup", "weight_decay", "task", "logits", "features", "reestimate", "every",
 )  # fmt: skip
 POSITIVE = ("clip", "temperature")
+WHOLE = ("epochs", "views", "class_mode", "reestimate", "accumulate", "seed")
+REAL = (
+    "rate", "warmup", "weight_decay", "clip", "task", "logits", "features", "temperature", "ema",
+    "every",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,10 @@ class TuneSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in WHOLE:
+            self._set(name, index, "a whole number")
+        for name in REAL:
+            self._set(name, float, "a number")
         for name in NOT_NEGATIVE:
             if not getattr(self, name) >= 0:  # NaN is not, either
                 raise bad_value(f"{name} must be 0 or more", getattr(self, name), "correct it")
@@ -96,6 +108,15 @@ class TuneSettings:
             raise bad_value(f"views must be 1 to {VIEWS}", self.views, "use 1, 2 or 4")
         if not 0 <= self.ema < 1:
             raise bad_value("ema must lie in 0 to 1, without 1", self.ema, "use 0 or 0.999")
+
+    def _set(self, name: str, kind: Callable[[Any], Any], wanted: str) -> None:
+        """As a plain number, which JSON can hold."""
+        value = getattr(self, name)
+        try:
+            plain = value if value is None else kind(value)
+        except (TypeError, ValueError):
+            raise bad_value(f"{name} must be {wanted}", repr(value), "correct it") from None
+        object.__setattr__(self, name, plain)
 
     def peak_rate(self, before: int, after: int) -> float:
         """The peak rate for a network that went from ``before`` to ``after`` parameters: little

@@ -12,7 +12,7 @@ from tenfold.tune.batches import Batch
 from tenfold.tune.distill import Objective
 from tenfold.tune.faults import diverged
 from tenfold.tune.precision import autocast
-from tenfold.tune.reading import two_inputs_needed
+from tenfold.tune.reading import running_through
 from tenfold.tune.shards import whole
 from tenfold.tune.state import Moving
 
@@ -33,7 +33,7 @@ def take_step(
     total += descend(moving, objective, batches[-1], len(batches), at)
     norm = clip(moving)
     if not math.isfinite(norm) and overflowed_for_good(moving):
-        raise diverged(moving.student, batches[-1], at, "gradient")
+        raise diverged(moving, batches[-1], at, "gradient")
     moving.scaler.step(moving.optimiser)
     moving.scaler.update()
     moving.ema.update()
@@ -45,10 +45,10 @@ def descend(
 ) -> float:  # fmt: skip
     """One batch's loss and its share of the gradient."""
     device = next(moving.student.parameters()).device
-    with autocast(moving.settings.precision, device), two_inputs_needed(f"at step {at + 1}"):
+    with autocast(moving.settings.precision, device), running_through(f"at step {at + 1}"):
         loss = objective(batch) / count
     if moving.engine.either(not bool(torch.isfinite(loss)), device):
-        raise diverged(moving.student, batch, at, "loss")
+        raise diverged(moving, batch, at, "loss")
     moving.scaler.scale(loss * batch.share).backward()  # type: ignore[no-untyped-call]
     return float(moving.engine.average(loss.detach() * batch.share))
 

@@ -31,6 +31,9 @@ def named(name):
 def plain():
     return named("first")
 
+def bare():
+    return named("first")[0]
+
 def markup():
     return named("[/]")
 
@@ -145,3 +148,31 @@ def test_what_a_recipe_leaves_blank_has_its_default(net, tmp_path):
         f"source: {net}:plain\nbudget: params=0.6\nseed:\nmethod: uniform\nformats:\n"
     )
     assert main(["plan", "--config", str(tmp_path / "r.yaml")]) == 0
+
+
+def test_a_recipe_of_a_run_plans_beside_its_directory(net, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.yaml").write_text(f"source: {net}:plain\nbudget: params=0.6\nout: results\n")
+    assert main(["plan", "--config", "r.yaml", "--method", "uniform"]) == 0
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_saved_model_without_a_recipe_takes_an_example(net, tmp_path):
+    squeezed(net, "plain", tmp_path / "small")
+    (tmp_path / "small" / "recipe.yaml").unlink()
+    asked = ["--data", f"{net}:loader", "--source", f"{net}:bare"]
+    assert main(["evaluate", str(tmp_path / "small"), *asked]) == 2
+    assert main(["evaluate", str(tmp_path / "small"), *asked, "--example", "2x24"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["inspect", "{net}:bare", "--example", "1x99999999x99999999"], "must fit into memory"),
+        (["plan", "{net}:plain", "--budget", "params=1e400"], "must be finite"),
+        (["inspect", "a" * 300 + ".py:make"], "check the path"),
+    ],
+)
+def test_what_is_too_much_is_one_sentence(net, capsys, arguments, told):
+    assert main([text.format(net=net) for text in arguments]) in (2, 3)
+    assert told in " ".join(capsys.readouterr().err.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,6 +97,8 @@ def _absolute(cost: str, amount: str, total: float) -> float:
         kind = "time" if cost == LATENCY else "count"
         raise _refuse(f"A limit on {cost} must be a share or a {kind}", amount)
     number, unit = float(match[1]), match[2].lower()
+    if math.isinf(number):
+        raise _refuse(f"A limit on {cost} must be finite", amount)
     if unit == "%":
         number /= 100
     if unit in ("", "%"):

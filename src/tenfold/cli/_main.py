@@ -17,7 +17,7 @@ from tenfold.cli.export import export
 from tenfold.cli.inspect import inspect
 from tenfold.cli.plan import plan
 from tenfold.cli.table import table
-from tenfold.errors import TenfoldError
+from tenfold.errors import InputError, TenfoldError
 
 CODES = """Exit codes: 0 done, 2 bad input, 3 budget that cannot be met, 4 plan that does not fit,
 5 fine-tuning cannot go on, 6 a package is missing, 130 interrupted."""
@@ -47,4 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TenfoldError as error:
         say_error(str(error))
         return error.exit_code
+    except OSError as error:
+        say_error(f"Files must be readable and writable, but found {error}; check the paths.")
+        return InputError.exit_code
     return 0

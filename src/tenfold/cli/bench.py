@@ -101,8 +101,8 @@ def open_models(
         loaded = open_model(what, weights, example)
         sites = tuple(site.name for site in survey(loaded.model, loaded.example).sites)
         return {"model": loaded.model}, loaded.example, sites
-    recipe = original_of(what, source, weights)
-    loaded = open_model(recipe.source, recipe.weights, example or recipe.example)
+    recipe = original_of(what, source, weights, example)
+    loaded = open_model(recipe.source, recipe.weights, recipe.example)
     plan = read_plan(Path(what) / PLAN)
     models = {"before": loaded.model, "after": load(what, loaded.model)}
     return models, loaded.example, tuple(choice.site for choice in plan.choices)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Optional
 import typer
 from torch import nn
 
-from tenfold.cli._options import Json, Quality, Threads, Weights
+from tenfold.cli._options import Example, Json, Quality, Threads, Weights
 from tenfold.cli._run import read_mode, running
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
@@ -34,6 +34,7 @@ def evaluate(
     data: Data,
     source: Source = None,
     weights: Weights = None,
+    example: Example = None,
     quality: Quality = None,
     threads: Threads = None,
     json: Json = False,
@@ -46,7 +47,7 @@ def evaluate(
 
       tenfold evaluate small --data net.py:test_loader --json
     """
-    recipe = original_of(folder, source, weights)
+    recipe = original_of(folder, source, weights, example)
     original = open_model(recipe.source, recipe.weights, recipe.example).model
     model = load(folder, original)
     batches = open_data(data, "test")
@@ -76,21 +77,25 @@ def judge(
     return mean_quality(model, batches, open_function(quality), progress)
 
 
-def original_of(folder: str, source: str | None, weights: str | None) -> Recipe:
+def original_of(
+    folder: str, source: str | None, weights: str | None, example: str | None = None
+) -> Recipe:  # fmt: skip
     """Where the original comes from: the flags, or else the saved recipe."""
     path = Path(folder) / "recipe.yaml"
     saved = read_recipe(path) if path.is_file() else {}
-    source = source or saved.get("source")
-    if not source:
+    given = {"source": source, "weights": weights, "example": example}
+    for name, value in given.items():
+        if value is not None:
+            saved[name] = value
+    if "source" not in saved:
         raise bad_value(
             "A saved model needs its original network", f"no recipe.yaml in {folder}",
             "pass --source, as it was compressed",
         )  # fmt: skip
-    mode = saved.get("class_mode")
-    return Recipe(
-        source, weights or saved.get("weights"), saved.get("example"),
-        class_mode=None if mode is None else str(mode),
-    )  # fmt: skip
+    known: dict[str, Any] = {
+        name: str(saved[name]) for name in (*given, "class_mode") if name in saved
+    }
+    return Recipe(**known)
 
 
 def labelled(progress: Progress, stage: str) -> Progress:

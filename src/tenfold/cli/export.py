@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from torch import nn
 
-from tenfold.cli._options import Json, Weights
+from tenfold.cli._options import Example, Json, Weights
 from tenfold.cli._run import read_mode, running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import Folder, Source, original_of
@@ -61,6 +61,7 @@ def export(
     no_fuse: NoFuse = False,
     source: Source = None,
     weights: Weights = None,
+    example: Example = None,
     json: Json = False,
 ) -> None:
     """Write a compressed model for another runtime, and check what that runtime computes.
@@ -79,7 +80,7 @@ def export(
       tenfold export small --to onnx --int8 --data demo --out small-int8.onnx
     """
     check_flags(int8, no_fuse, {"data": data, "test": test})
-    recipe = original_of(folder, source, weights)
+    recipe = original_of(folder, source, weights, example)
     loaded = open_model(recipe.source, recipe.weights, recipe.example)
     model = load(folder, loaded.model)
     if int8:

@@ -71,15 +71,15 @@ def plan(
         },
         config,
     )  # fmt: skip
-    if recipe.out:
-        check_free(recipe.out)
+    if out:  # a recipe names the directory of a run
+        check_free(out)
     loaded = open_model(recipe.source, recipe.weights, recipe.example)
     with running(recipe), drawn_progress() as progress:
         found = tenfold.plan(
             loaded.model, loaded.example, recipe.budget, **plan_arguments(recipe), progress=progress
         )
-    if recipe.out:
-        write_plan(found, recipe.out)
+    if out:
+        write_plan(found, out)
     show_plan(console(json), found)
     if json:
         say_json(plan_to_json(found))

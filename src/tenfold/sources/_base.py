@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from tenfold.errors import InputError, bad_value
+from tenfold.errors import InputError, as_bad_value, bad_value
 from tenfold.forward import frozen_rng
 from tenfold.registry import Registry
 from tenfold.sources._weights import load_weights
@@ -80,7 +80,8 @@ def random_example(shape: str, model: nn.Module) -> torch.Tensor:
         raise bad_value(
             "An example must be a shape", repr(shape), "write it as 1x3x224x224"
         ) from None
-    drawn = torch.randn(sizes)
+    with as_bad_value("An example must fit into memory", "give a smaller shape"):
+        drawn = torch.randn(sizes)
     like = next((p for p in model.parameters() if p.is_floating_point()), drawn)
     return drawn.to(like.device, like.dtype)
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from tenfold.errors import bad_value
+from tenfold.tune import made
 from tenfold.tune.few import GENTLE, Blends
 from tenfold.tune.settings import TuneSettings
 
@@ -27,5 +28,11 @@ def settings_for(
     unknown = [name for name in asked or {} if name not in known]
     if unknown:
         raise bad_value("tuning must hold known settings", unknown[0], f"use {', '.join(known)}")
-    usual = GENTLE if isinstance(data, (str, Tensor, Blends)) else TuneSettings()
-    return replace(usual, **{"seed": seed, **(asked or {}), **changes})
+    return replace(usual_for(data), **{"seed": seed, **(asked or {}), **changes})
+
+
+def usual_for(data: Any) -> TuneSettings:
+    """By the kind of data."""
+    if isinstance(data, str):
+        return made.SETTINGS
+    return GENTLE if isinstance(data, (Tensor, Blends)) else TuneSettings()

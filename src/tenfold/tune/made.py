@@ -8,6 +8,7 @@ features are found once (Fang et al. 2022, section 3.2).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,13 +23,15 @@ from tenfold.sense.cache import cached
 from tenfold.sense.inputs import check_synthesisable
 from tenfold.sense.synthesise import descend, look_inside, smooth_noise
 from tenfold.tune.batches import logits_of
-from tenfold.tune.few import blend
+from tenfold.tune.few import GENTLE, blend
 from tenfold.tune.precision import autocast
 
 WORD, USUAL = "synthetic", 1024
 TOGETHER = 64  # inputs that match the statistics as one batch
 FIRST, FIRST_STEPS, STEPS = 256, 100, 30  # so many begin as noise
 CLASSES, SMOOTH = 0.05, 0.05  # weights beside the mismatch of the statistics
+# Of made inputs outputs teach alone, softened: what blocks make of them is less like real features.
+SETTINGS = replace(GENTLE, temperature=4.0, features=0.0)
 
 
 def asks_for_made(data: Any) -> bool:

@@ -30,8 +30,8 @@ WORD, USUAL = "synthetic", 1024
 TOGETHER = 64  # inputs that match the statistics as one batch
 FIRST, FIRST_STEPS, STEPS = 256, 100, 30  # so many begin as noise
 CLASSES, SMOOTH = 0.05, 0.05  # weights beside the mismatch of the statistics
-# Of made inputs outputs teach alone, softened: what blocks make of them is less like real features.
-SETTINGS = replace(GENTLE, temperature=4.0, features=0.0)
+# They fit the statistics, so that these may move; outputs teach, softened, and blocks do not.
+SETTINGS = replace(GENTLE, rate=None, batchnorm="train", temperature=4.0, features=0.0)
 
 
 def asks_for_made(data: Any) -> bool:

@@ -2,7 +2,7 @@
 
 DeepInversion (Yin et al. 2020, equation 4) with its class targets and its total variation, which
 sensing does without; what is made of blends of inputs made before needs a third of the steps, as
-features are found once (Fang et al. 2022, section 3.2).
+features are found once (Fang et al. 2022).
 """
 
 from __future__ import annotations

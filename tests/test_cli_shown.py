@@ -49,6 +49,9 @@ def stream():
 
 def empty():
     return []
+
+def unknown(output, batch):
+    return float("nan")
 """
 
 
@@ -176,3 +179,10 @@ def test_a_saved_model_without_a_recipe_takes_an_example(net, tmp_path):
 def test_what_is_too_much_is_one_sentence(net, capsys, arguments, told):
     assert main([text.format(net=net) for text in arguments]) in (2, 3)
     assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_quality_that_is_no_number_is_not_written_as_one(net, tmp_path, capsys):
+    squeezed(net, "plain", tmp_path / "small")
+    asked = ["--data", f"{net}:loader", "--quality", f"{net}:unknown", "--json"]
+    assert main(["evaluate", str(tmp_path / "small"), *asked]) == 2
+    assert "found NaN" in " ".join(capsys.readouterr().err.split())

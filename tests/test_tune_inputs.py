@@ -251,3 +251,12 @@ def test_settings_of_other_types_are_told(name, value):
 def test_numbers_of_numpy_are_numbers():
     settings = TuneSettings(epochs=np.int64(3), rate=np.float32(0.5))
     assert json.dumps([settings.epochs, settings.rate]) == "[3, 0.5]"
+
+
+def test_functions_that_would_not_be_called_are_told(pair):
+    teacher, student = pair
+    data, score = Images(teacher), lambda output, batch: output.mean()
+    with pytest.raises(InputError, match="A loss needs a weight, but found task=0"):
+        tune(student, teacher, data.images, loss=score)
+    with pytest.raises(InputError, match="A quality needs batches"):
+        tune(student, teacher, data, settings=ONCE, quality=score)

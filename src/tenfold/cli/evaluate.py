@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -74,7 +75,10 @@ def judge(
         return accuracy(model, batches, mode, progress)
     if quality is None:
         raise bad_value("Outputs without classes need --quality", "none", "pass one")
-    return mean_quality(model, batches, open_function(quality), progress)
+    found = mean_quality(model, batches, open_function(quality), progress)
+    if math.isnan(found):
+        raise bad_value("The quality must be a number", "NaN", "try it on one batch alone")
+    return found
 
 
 def original_of(

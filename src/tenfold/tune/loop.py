@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tenfold.chains import balance_all
 from tenfold.copying import copy_of
 from tenfold.digest import digest
+from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng
 from tenfold.kept_memory import keeping_memory
 from tenfold.processes import once
@@ -90,6 +91,7 @@ def tune(
     if isinstance(data, Tensor):
         data, settings = Blends(data), settings or GENTLE
     settings, where = settings or TuneSettings(), engine()
+    check_used(settings, loss, validation, quality)
     device = where.device(next(model.parameters()).device)
     student = laid_out(widened(copy_of(model)), device, settings.channels_last)
     original = laid_out(widened(copy_of(teacher)), device, settings.channels_last)
@@ -117,6 +119,17 @@ def tune(
     best = copy_of(model)
     load_state(best, once(lambda: moving.best))
     return Tuned(best.eval(), moving.reached.best_epoch, tuple(moving.reached.history))
+
+
+def check_used(
+    settings: TuneSettings, loss: Loss | None, validation: Iterable[Any] | None,
+    quality: Quality | None,
+) -> None:  # fmt: skip
+    """A function that nobody would call is a mistake."""
+    if loss is not None and not settings.task:
+        raise bad_value("A loss needs a weight", "task=0", "set task, or leave the loss out")
+    if quality is not None and validation is None:
+        raise bad_value("A quality needs batches to judge", "no validation", "pass validation=...")
 
 
 def laid_out(model: nn.Module, device: torch.device, channels_last: bool) -> nn.Module:

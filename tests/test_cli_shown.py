@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from tenfold.cli import main
-from tenfold.cli._tables import spared
 from tenfold.cli._terminal import table
 from tenfold.report.draw_layers import MOST, draw_layers
 from tenfold.report.recount import Line
+from tenfold.values import spared
 
 SOURCE = """
 import torch

@@ -15,7 +15,7 @@ from tenfold.bench import Timed, time_pair
 from tenfold.budget import BudgetSpec
 from tenfold.choose import choose, shape_of
 from tenfold.errors import bad_value
-from tenfold.forward import frozen_rng, keeping_buffers
+from tenfold.forward import frozen_rng, keeping_buffers, recording
 from tenfold.planned import planned_once
 from tenfold.processes import once
 from tenfold.progress import Progress, silent
@@ -46,8 +46,7 @@ class Result:
     untuned: nn.Module
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
+@recording
 def plan(
     model: nn.Module,
     example: Any,
@@ -99,8 +98,7 @@ def plan(
     ).plan  # fmt: skip
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
+@recording
 def apply(
     plan: Plan, model: nn.Module, *, calibration: Iterable[Any] | None = None,
     progress: Progress = silent,
@@ -152,8 +150,7 @@ def example_again(plan: Plan, model: nn.Module, calibration: Iterable[Any] | Non
     return read_batch(next(guarded(calibration)), weight.device).inputs
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
+@recording
 def compress(
     model: nn.Module,
     example: Any,

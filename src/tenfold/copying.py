@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from tenfold.inputs import leaves
 from tenfold.tied import view_of
 
 M = TypeVar("M", bound=nn.Module)
@@ -39,18 +39,6 @@ def own_results(model: nn.Module) -> dict[int, Any]:
     return {
         id(value): value.detach().clone()
         for module in model.modules()
-        for value in kept_in(vars(module))
+        for value in leaves(vars(module))
         if not value.is_leaf
     }
-
-
-def kept_in(value: Any) -> Iterator[Tensor]:
-    """Tensors in nested mappings and sequences."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from kept_in(item)
-    elif isinstance(value, (list, tuple, set)):
-        for item in value:
-            yield from kept_in(item)

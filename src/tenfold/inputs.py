@@ -93,12 +93,12 @@ def shuffle(example: Any, seed: int = 0) -> Any:
     return mapped(one, example)
 
 
-def leaves(output: Any) -> list[Tensor]:
-    """The tensors of an output, in their order."""
-    if isinstance(output, Tensor):
-        return [output]
-    if isinstance(output, Mapping):
-        output = list(output.values())
-    if isinstance(output, (tuple, list)):
-        return [leaf for value in output for leaf in leaves(value)]
+def leaves(value: Any) -> list[Tensor]:
+    """The tensors in nested mappings and sequences, in their order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (tuple, list, set)):
+        return [leaf for item in value for leaf in leaves(item)]
     return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from tenfold.errors import bad_value
 from tenfold.plan_file import plan_from_json, plan_to_json
 from tenfold.processes import once
 from tenfold.rebuild import build_structure
-from tenfold.tune.checkpoint import check_same_run, read_state, write_state
+from tenfold.tune.checkpoint import BEST, check_same_run, read_state, write_state
+from tenfold.tune.checkpoint import FILE as RESUME
 from tenfold.tune.shards import load_state
 from tenfold.values import Plan
 
@@ -61,3 +63,12 @@ def taken_up(
             f"delete {folder} to start over",
         ) from error  # fmt: skip
     return plan, built
+
+
+def forget(folder: Path) -> None:
+    """Take away what a finished run kept, and the folder unless it holds something else."""
+    for name in (FILE, RESUME, BEST):
+        with suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()

@@ -162,3 +162,8 @@ class Plan:
         if self.damage <= self.bound or self.damage == 0:
             return 0.0
         return self.damage / self.bound - 1 if self.bound > 0 else math.inf
+
+
+def spared(gap: float) -> float:
+    """What a plan within ``gap`` of the best could be spared at most, as a share of its damage."""
+    return 1 - 1 / (1 + gap)

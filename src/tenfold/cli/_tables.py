@@ -9,7 +9,7 @@ from rich.console import Console
 from tenfold.cli._terminal import amount, table
 from tenfold.quantity import say_quantity
 from tenfold.report import Report
-from tenfold.values import Plan, Survey
+from tenfold.values import Plan, Survey, spared
 
 PROVED = 1e-6  # a gap that rounding makes
 MEANINGS = {"params": "parameters", "macs": "multiply-accumulates", "bytes": "bytes of weights",
@@ -84,11 +84,6 @@ def say_asked(cost: str, asked: str, limit: float, before: float) -> str:
         f"Asked {cost}={asked}: keep at most {limit / before:.4g} of the "
         f"{MEANINGS.get(cost, cost)}, that is {say_quantity(cost, limit)}"
     )
-
-
-def spared(gap: float) -> float:
-    """A damage of ``1 + gap`` times its lower bound as the share that could be spared at most."""
-    return 1 - 1 / (1 + gap)
 
 
 def show_gap(out: Console, gap: float | None) -> None:

@@ -31,14 +31,13 @@ from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.errors import bad_value
 from tenfold.placing import check_free
-from tenfold.planned import FILE as PLANNED
+from tenfold.planned import forget
 from tenfold.processes import world
 from tenfold.recipe import Recipe, make_recipe, write_recipe
 from tenfold.report import report_to_json
 from tenfold.saving import save
 from tenfold.sources import Loaded, open_data, open_function, open_model
 from tenfold.tune import TuneSettings, read_settings
-from tenfold.tune.checkpoint import BEST, FILE, forget
 from tenfold.tune.made import asks_for_made
 
 DEFAULT_EPOCHS = TuneSettings().epochs
@@ -149,7 +148,7 @@ def compress(
         return
     save(result, target, extra={"recipe.yaml": write_recipe(recipe)})
     if recipe.data is not None:
-        forget(checkpoint, (PLANNED, FILE, BEST))
+        forget(checkpoint)
     show(recipe, loaded, result, json)
 
 

@@ -88,9 +88,7 @@ def original_of(
     path = Path(folder) / "recipe.yaml"
     saved = read_recipe(path) if path.is_file() else {}
     given = {"source": source, "weights": weights, "example": example}
-    for name, value in given.items():
-        if value is not None:
-            saved[name] = value
+    saved |= {name: value for name, value in given.items() if value is not None}
     if "source" not in saved:
         raise bad_value(
             "A saved model needs its original network", f"no recipe.yaml in {folder}",

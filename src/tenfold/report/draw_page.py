@@ -10,6 +10,7 @@ from markupsafe import Markup
 from tenfold.quantity import say_quantity
 from tenfold.report.draw_layers import draw_layers, draw_trace, label
 from tenfold.report.recount import Report
+from tenfold.values import spared
 
 
 def draw_page(report: Report, title: str = "tenfold") -> str:
@@ -18,6 +19,7 @@ def draw_page(report: Report, title: str = "tenfold") -> str:
     drawing.filters["count"] = lambda value: f"{value:,.0f}"
     drawing.filters["quantity"] = lambda value, cost: say_quantity(cost, value)
     drawing.filters["label"] = label
+    drawing.filters["spared"] = spared
     template = files("tenfold.report").joinpath("page.html").read_text("utf-8")
     return drawing.from_string(template).render(
         title=title,

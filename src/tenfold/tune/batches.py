@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tenfold.errors import InputError, bad_value
-from tenfold.inputs import mapped
+from tenfold.inputs import leaves, mapped
 from tenfold.tune.reading import guarded
 
 
@@ -53,21 +53,9 @@ def to_device(value: Any, device: torch.device, channels_last: bool = False) -> 
     return mapped(moved, value)
 
 
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors of nested sequences and mappings."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_in(item)
-
-
 def rows_of(value: Any) -> int:
     """How many inputs a batch holds: the first mode of its first tensor that has one."""
-    return next((len(t) for t in tensors_in(value) if t.ndim), 1)
+    return next((len(t) for t in leaves(value) if t.ndim), 1)
 
 
 def part_of(raw: Any, index: int, count: int) -> tuple[Any, float]:

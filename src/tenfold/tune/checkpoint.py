@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,6 @@ def checksum(tensors: Mapping[str, Tensor], told: str) -> str:
         found = zlib.crc32(f"{name} {value.dtype} {tuple(value.shape)}".encode(), found)
         found = zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data, found)
     return f"{found:08x}"
-
-
-def forget(folder: Path, names: Iterable[str]) -> None:
-    """Take away the files of these names, and the folder unless others hold it."""
-    for name in names:
-        with suppress(OSError):
-            (folder / name).unlink(missing_ok=True)
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def flush(path: Path) -> None:

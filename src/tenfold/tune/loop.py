@@ -14,7 +14,7 @@ from tenfold.chains import balance_all
 from tenfold.copying import copy_of
 from tenfold.digest import digest
 from tenfold.errors import bad_value
-from tenfold.forward import frozen_rng
+from tenfold.forward import frozen_rng, recording
 from tenfold.kept_memory import keeping_memory
 from tenfold.processes import once
 from tenfold.progress import Progress, silent
@@ -43,8 +43,7 @@ class Tuned:
     history: tuple[dict[str, Any], ...]
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
+@recording
 def tune(
     model: nn.Module,
     teacher: nn.Module,

@@ -20,14 +20,13 @@ from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng, keeping_buffers, run
 from tenfold.progress import Progress, silent
 from tenfold.sense.cache import cached
-from tenfold.sense.inputs import check_synthesisable
+from tenfold.sense.inputs import TOGETHER, check_synthesisable
 from tenfold.sense.synthesise import descend, look_inside, smooth_noise
 from tenfold.tune.batches import logits_of
 from tenfold.tune.few import GENTLE, blend
 from tenfold.tune.precision import autocast
 
 WORD, USUAL = "synthetic", 1024
-TOGETHER = 64  # inputs that match the statistics as one batch
 FIRST, FIRST_STEPS, STEPS = 256, 100, 30  # so many begin as noise
 CLASSES, SMOOTH = 0.05, 0.05  # weights beside the mismatch of the statistics
 # They fit the statistics, so that these may move; outputs teach, softened, and blocks do not.
@@ -80,15 +79,15 @@ def make(
     model: nn.Module, example: Tensor, count: int, classes: int, progress: Progress
 ) -> Tensor:  # fmt: skip
     """Batch after batch, the first ones of noise, the others of what is there."""
-    made = torch.empty(0, *example.shape[1:], dtype=example.dtype)
-    made = made.to(next(model.parameters()).device)
-    while len(made) < count:
-        size = min(TOGETHER, count - len(made))
-        fresh = len(made) < FIRST
-        start = smooth_noise((size, *example.shape[1:])).to(made) if fresh else mixed(made, size)
+    device, shape = next(model.parameters()).device, tuple(example.shape[1:])
+    made = torch.empty(count, *shape, dtype=example.dtype, device=device)
+    for done in range(0, count, TOGETHER):
+        size, fresh = min(TOGETHER, count - done), done < FIRST
+        start = smooth_noise((size, *shape)).to(made) if fresh else mixed(made[:done], size)
         loss = objective(model, classes, size)
-        made = torch.cat([made, descend(model, start, loss, FIRST_STEPS if fresh else STEPS)])
-        progress("making inputs", len(made), count)
+        steps = FIRST_STEPS if fresh else STEPS
+        made[done : done + size] = descend(model, start, loss, steps)
+        progress("making inputs", done + size, count)
     return made
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tenfold.errors import TenfoldError, TrainingError
+from tenfold.errors import TenfoldError, TrainingError, in_a_line
 
 TOLD = 300  # characters of a message: workers send their whole traceback
 
@@ -35,10 +35,9 @@ def running_through(when: str) -> Iterator[None]:
                 f"BatchNorm needs batches of two inputs or more, but found one {when}; pass "
                 "drop_last=True to the DataLoader, or batchnorm='frozen' and reestimate=0."
             ) from error
-        told = " ".join(str(error).split())[:TOLD]
         raise TrainingError(
-            f"Batches must run through the model, but found {type(error).__name__}: {told} {when}; "
-            "check what the data give."
+            f"Batches must run through the model, but found {in_a_line(error)} {when}; check what "
+            "the data give."
         ) from error
 
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from tenfold.augment import is_image, view
 from tenfold.errors import bad_value
 from tenfold.forward import call
-from tenfold.tune.batches import logits_of, tensors_in
+from tenfold.inputs import leaves
+from tenfold.tune.batches import logits_of
 
 
 def with_views(answer: Tensor, teacher: nn.Module, inputs: Any, count: int) -> Tensor:
@@ -31,7 +32,7 @@ def with_views(answer: Tensor, teacher: nn.Module, inputs: Any, count: int) -> T
 def check(answer: Tensor, inputs: Any, count: int) -> None:
     """Images, of which each has one answer."""
     rule = "Several views need images (batch, channels, height, width) with one answer each"
-    if not any(is_image(x) for x in tensors_in(inputs)):
+    if not any(is_image(x) for x in leaves(inputs)):
         raise bad_value(rule, f"views={count} and inputs of other kinds", "use views=1")
     if answer.ndim > 2:
         raise bad_value(rule, f"an output of shape {tuple(answer.shape)}", "use views=1")

@@ -20,9 +20,9 @@ import torch
 from torch import nn
 
 import cifar
+from branch import Branch
 from judged import judged
 from recover_setup import IMAGES, factored_for, told
-from side_by_side import Branch
 from tenfold.tune import TuneSettings
 from train_together import time_layouts, train_together
 from written import RESULTS, write_json

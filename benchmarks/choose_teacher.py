@@ -24,10 +24,10 @@ from torch import nn
 
 import cifar
 from augmented import HalfPatched
+from branch import Branch
 from choose_recovery import HOT, TIMES
 from judged import judged
 from recover_setup import factored_for, told
-from side_by_side import Branch
 from teachers import Committee, load_further
 from train_together import time_layouts, train_together
 from written import RESULTS, write_json

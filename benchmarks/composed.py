@@ -24,21 +24,37 @@ class Composed(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """As the chain's, up to rounding."""
         links: list[Any] = list(self)
-        with torch.autocast(x.device.type, enabled=False):
-            weight = kernel_of(links)
         stride, padding, dilation = (
             along(links, name) for name in ("stride", "padding", "dilation")
         )
         return F.conv2d(
-            x, weight.to(memory_format=self.layout(x)), links[-1].bias,
+            x, self.kernel(x).to(memory_format=self.layout(x)), links[-1].bias,
             stride=[math.prod(s) for s in stride], padding=[sum(p) for p in padding],
             dilation=[math.prod(d) for d in dilation],
         )  # fmt: skip
+
+    def kernel(self, x: Tensor) -> Tensor:
+        """``(out, in, height, width)``, in the type in which ``x`` is to be convolved."""
+        links, device = list(self), x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        with torch.autocast(device, enabled=False):
+            if x.is_cuda and links[0].weight.dtype == torch.float32 and separable(links):
+                from separable import separable_kernel  # needs Triton
+
+                return separable_kernel(links, dtype)
+            return kernel_of(links).to(dtype)
 
     def layout(self, x: Tensor) -> torch.memory_format:
         """That of the input."""
         last = x.is_contiguous(memory_format=torch.channels_last)
         return torch.channels_last if last else torch.contiguous_format
+
+
+def separable(links: list[Any]) -> bool:
+    """A pointwise layer, depthwise ones, and a pointwise one."""
+    first, *between, last = links
+    ends = all(not grouped(link) and set(link.kernel_size) == {1} for link in (first, last))
+    return ends and bool(between) and all(map(grouped, between))
 
 
 def along(links: list[Any], name: str) -> list[tuple[int, ...]]:

@@ -10,6 +10,7 @@ from written import RESULTS
 
 WORK = RESULTS / "recover.work"
 BEGUN = "begun.json"  # in a run's folder: what the run is, and what it goes on from
+CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the images as before
 PLAN = "plan.json"  # of a budget, of a run, of a saved model
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from judged import judged
-from recover_earlier import BEGUN, PLAN, name_of, work_folder
-from recover_past import past_model, past_plan, past_run, weights_of
+from recover_earlier import BEGUN, CYCLE, PLAN, name_of, work_folder
+from recover_past import ended_run, past_model, past_plan, weights_of
 from recover_results import NETWORKS, keep, scored_by_loss
 from recover_setup import (
     begun,
@@ -30,18 +30,11 @@ from tenfold.tune.checkpoint import BEST, FILE
 from weights import write_weights
 from written import write_json
 
-CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the images as before
-
 
 def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
     """One run, and its line in a file of its own."""
     network = arguments.network
-    past = past_run(network, times, seed) if arguments.further else None
-    if arguments.further and past is None:
-        raise SystemExit(
-            f"--further needs an ended run at {times}x, seed {seed}, but found none that left its"
-            " weights; leave it out for a first."
-        )
+    past = ended_run(network, times, seed) if arguments.further else None
     run = begun(arguments, times, seed, past)
     target = work_folder(network, times) / name_of(run)
     if (target / "row.json").exists():

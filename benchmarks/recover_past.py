@@ -28,6 +28,17 @@ def past_run(network: str, times: str, seed: int) -> dict[str, Any] | None:
     return max(left, key=lambda run: run["epochs"], default=None)
 
 
+def ended_run(network: str, times: str, seed: int) -> dict[str, Any]:
+    """The same; there must be one."""
+    past = past_run(network, times, seed)
+    if past is None:
+        raise SystemExit(
+            f"--further needs an ended run at {times}x, seed {seed}, but found none that left its"
+            " weights; leave it out for a first."
+        )
+    return past
+
+
 def weights_of(network: str, run: dict[str, Any]) -> Path:
     """Where a run leaves them."""
     return work_folder(network, run["times"]) / name_of(run) / WEIGHTS

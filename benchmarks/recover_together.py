@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from branch import Branch
 from judged import judged
-from recover_earlier import PLAN, WORK, name_of, work_folder
-from recover_past import WEIGHTS
+from recover_earlier import CYCLE, PLAN, WORK, cycles_of, name_of, work_folder
+from recover_past import WEIGHTS, ended_run, past_model
 from recover_results import NETWORKS, keep
 from recover_setup import (
     begun,
@@ -24,7 +25,6 @@ from recover_setup import (
     told,
     training_images,
 )
-from side_by_side import Branch
 from teachers import teacher_of
 from tenfold.rebuild import build_structure
 from tenfold.saving import read_plan
@@ -36,30 +36,53 @@ TRAINED = "trained.json"
 
 
 def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]]) -> None:
-    """All runs, each from its plan."""
-    if arguments.further or arguments.features:
-        raise SystemExit("Runs side by side begin at the plan, without features; leave these out.")
+    """All runs, each from its plan or from where its seed's longest run has ended."""
+    if arguments.features:
+        raise SystemExit("Runs side by side go without the blocks' features; leave these out.")
     device, network = torch.device(arguments.device), arguments.network
-    original, seeds = NETWORKS[network](), sorted({seed for _, seed in jobs})
+    original = NETWORKS[network]()
+    pasts = [past_of(arguments, times, seed) for times, seed in jobs]
+    draws = [seed + CYCLE * len(cycles_of(past)) for (_, seed), past in zip(jobs, pasts)]
+    seeds = sorted(set(draws))
     branches = [
-        Branch(factored_for(network, times, original), seeds.index(seed),
-               settings_for(arguments, seed))
-        for times, seed in jobs
+        Branch(start_of(network, times, past, original), seeds.index(draw),
+               settings_for(arguments, draw))
+        for (times, _), past, draw in zip(jobs, pasts, draws)
     ]  # fmt: skip
     images = [training_images(arguments.images, arguments.device)] * len(seeds)
     epochs, seconds = arguments.epochs, arguments.seconds
     teacher = teacher_of(arguments.teacher, original)
     done = train_together(
-        branches, [teacher], images, seeds, device, epochs=0 if seconds else epochs, seconds=seconds
-    )
+        branches, [teacher], images, seeds, device, epochs=0 if seconds else epochs,
+        seconds=seconds, like=original,
+    )  # fmt: skip
     arguments.epochs = done["epochs"]
-    for branch, (times, seed) in zip(branches, jobs):
-        run = {
-            **begun(arguments, times, seed, None), **done, "device": told(device),
-            "side_by_side": len(jobs), "rate": branch.settings.rate, "tuning": arguments.tuning,
-            "history": branch.history,
+    for branch, (times, seed), past in zip(branches, jobs, pasts):
+        run = begun(arguments, times, seed, past)
+        run |= {
+            "seconds": round(done["seconds"] + (past["seconds"] if past else 0.0), 1),
+            "device": told(device), "side_by_side": len(jobs), "rate": branch.settings.rate,
+            "tuning": arguments.tuning,
+            "history": continued(run["history"], branch.history),
         }  # fmt: skip
         write_trained(work_folder(network, times) / name_of(run), branch.student, run)
+
+
+def past_of(arguments: argparse.Namespace, times: str, seed: int) -> dict[str, Any] | None:
+    """The run to go on from, if one is asked for."""
+    return ended_run(arguments.network, times, seed) if arguments.further else None
+
+
+def start_of(
+    network: str, times: str, past: dict[str, Any] | None, original: nn.Module
+) -> nn.Module:
+    """What an earlier run left, or what the plan makes of the original."""
+    return past_model(network, past, original) if past else factored_for(network, times, original)
+
+
+def continued(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Losses by epoch, counted on."""
+    return [*before, *({**told, "epoch": len(before) + told["epoch"]} for told in after)]
 
 
 def write_trained(folder: Path, model: nn.Module, run: dict[str, Any]) -> None:

@@ -7,38 +7,20 @@ each other's turns; the branches of a graph run beside each other. A branch does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from branch import Branch
+from dense import Dense
 from feed import Feed
-from tenfold.tune import TuneSettings
-from tenfold.tune.distill import classification_loss, output_loss
-from tenfold.tune.engine import Alone
-from tenfold.tune.loop import size
 from tenfold.tune.precision import autocast
 from tenfold.tune.rates import groups
 from tenfold.tune.views import with_views
 
-AVERAGE = Alone().average  # over the one process
 WARM_UP = 3  # steps before the graph is recorded: libraries choose and load their kernels
-
-
-@dataclass
-class Branch:
-    """One network, the feed that it learns from, how, and which network's answers it is taught;
-    None where it has labels alone."""
-
-    student: nn.Module
-    feed: int
-    settings: TuneSettings
-    teacher: int | None = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Together:
@@ -46,9 +28,10 @@ class Together:
 
     def __init__(
         self, branches: Sequence[Branch], teachers: Sequence[nn.Module], feeds: Sequence[Feed],
-        device: torch.device,
+        device: torch.device, dense: Dense | None = None,
     ) -> None:  # fmt: skip
         self.branches, self.teachers, self.feeds, self.device = branches, teachers, feeds, device
+        self.dense = dense
         self.taught = sorted({b.teacher for b in branches if b.teacher is not None})
         self.gpu, self.batch = device.type == "cuda", feeds[0].images.batch
         self.images, self.labels = self.batches()
@@ -58,7 +41,7 @@ class Together:
         self.losses = torch.zeros(len(branches), device=device)
         self.norms = torch.zeros(len(branches), device=device)
         self.rates = [torch.zeros((), device=device) for _ in branches]
-        self.peaks = [peak_rate(b, teachers) for b in branches]
+        self.peaks = [branch.peak_rate(teachers) for branch in branches]
         self.optimisers = [
             torch.optim.AdamW(
                 groups(b.student, b.settings.weight_decay), lr=rate, fused=self.gpu,
@@ -70,22 +53,36 @@ class Together:
         self.aside = torch.cuda.Stream() if self.gpu else None
 
     def step(self) -> None:
-        """All networks, each on a stream of its own."""
+        """All networks, each on a stream of its own; the originals answer meanwhile."""
         images, labels = self.images.split(self.batch), self.labels.split(self.batch)
+        begun = self.event()
         answers = {index: self.answers(self.teachers[index]) for index in self.taught}
+        answered = self.event()
         for index, branch in enumerate(self.branches):
             k, target = branch.feed, None
             if branch.teacher is not None:
                 target = answers[branch.teacher][k]
-            if not self.gpu:
-                self.descend(index, images[k], labels[k], target)
-                continue
-            here, stream = torch.cuda.current_stream(), self.streams[index]
-            stream.wait_stream(here)
-            with torch.cuda.stream(stream):
-                self.descend(index, images[k], labels[k], target)
+            with self.stream_of(index, begun):
+                output = self.output(branch, images[k])
+                if answered is not None:
+                    torch.cuda.current_stream().wait_event(answered)
+                self.descend(index, branch.loss(output, labels[k], target))
         for stream in self.streams:
             torch.cuda.current_stream().wait_stream(stream)
+
+    def event(self) -> torch.cuda.Event | None:
+        """That all so far is computed."""
+        return torch.cuda.current_stream().record_event() if self.gpu else None
+
+    @contextmanager
+    def stream_of(self, index: int, begun: torch.cuda.Event | None) -> Iterator[None]:
+        """What a network computes, beside the others."""
+        if begun is None:
+            yield
+            return
+        with torch.cuda.stream(self.streams[index]):
+            self.streams[index].wait_event(begun)
+            yield
 
     def answers(self, teacher: nn.Module) -> Sequence[Tensor]:
         """Those of a teacher to the images of every feed."""
@@ -94,15 +91,16 @@ class Together:
             found = with_views(teacher(self.images), teacher, self.images, s.views)
         return found.float().split(self.batch)
 
-    def descend(self, index: int, images: Tensor, labels: Tensor, target: Tensor | None) -> None:
-        """One network's loss, its clipped gradient, and the step."""
-        branch = self.branches[index]
-        s, student = branch.settings, branch.student
-        with autocast(s.precision, self.device):
-            output = student(images)
-        loss = s.task * label_loss(output, labels, s)
-        if target is not None:
-            loss = loss + s.logits * output_loss(output, target, s, AVERAGE)
+    def output(self, branch: Branch, images: Tensor) -> Tensor:
+        """A network's answers."""
+        with autocast(branch.settings.precision, self.device):
+            if self.dense is None:
+                return branch.student(images)
+            return self.dense(branch.student, images)
+
+    def descend(self, index: int, loss: Tensor) -> None:
+        """One network's clipped gradient, and the step."""
+        s, student = self.branches[index].settings, self.branches[index].student
         for p in student.parameters():
             p.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
@@ -165,16 +163,3 @@ class Together:
                     value.zero_()
         self.losses.zero_()
         self.norms.zero_()
-
-
-def peak_rate(branch: Branch, teachers: Sequence[nn.Module]) -> float:
-    """The one that is set, or that of the sizes."""
-    before = branch.student if branch.teacher is None else teachers[branch.teacher]
-    return branch.settings.peak_rate(size(before), size(branch.student))
-
-
-def label_loss(output: Tensor, labels: Tensor, s: TuneSettings) -> Tensor:
-    """Cross-entropy of classes, or of shares of them ``(batch, classes)``."""
-    if labels.is_floating_point():
-        return F.cross_entropy(output.float(), labels)
-    return classification_loss(output, labels, s.class_mode, AVERAGE)

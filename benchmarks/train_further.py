@@ -20,9 +20,9 @@ from torch import Tensor
 
 import cifar
 from augmented import Patched
+from branch import Branch
 from judged import judged
 from recover_setup import test_images, told
-from side_by_side import Branch
 from teachers import STARTS, jobs_in, load_further, weights_of
 from tenfold.tune import TuneSettings
 from train_together import train_together

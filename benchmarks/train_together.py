@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -11,9 +12,11 @@ import torch
 from torch import nn
 
 from augmented import Augmented
+from branch import Branch
 from composed import compose_all
+from dense import Dense, fits
 from feed import Feed
-from side_by_side import Branch, Together
+from side_by_side import Together
 from tenfold.chains import balance_all
 from tenfold.forward import frozen_rng
 from tenfold.tune.loop import laid_out
@@ -24,13 +27,16 @@ FIRST, TIMED = 5, 40  # steps that are let pass, and steps whose time is taken
 def train_together(
     branches: Sequence[Branch], teachers: Sequence[nn.Module], images: Sequence[Augmented],
     seeds: Sequence[int], device: torch.device, *, epochs: int = 0, seconds: float = 0.0,
+    like: nn.Module | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Train all networks in place, each on the images of its feed; without epochs for as many as
-    fit into the seconds."""
+    fit into the seconds. Where all come of one network, ``like``, a GPU may compile what they have
+    in common."""
     with frozen_rng():
-        together = prepared(branches, teachers, images, seeds, device)
-        step, length = together.record(), len(images[0])
-        epochs = epochs or max(1, int(seconds / seconds_a_step(together, step) / length))
+        prepare(branches, teachers, device)
+        together, step, pace = fastest(branches, teachers, images, seeds, device, like)
+        length = len(images[0])
+        epochs = epochs or max(1, int(seconds / pace / length))
         together.feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
         began = time.monotonic()
         for epoch in range(epochs):
@@ -41,12 +47,11 @@ def train_together(
     return {"epochs": epochs, "seconds": round(time.monotonic() - began, 1)}
 
 
-def prepared(
-    branches: Sequence[Branch], teachers: Sequence[nn.Module], images: Sequence[Augmented],
-    seeds: Sequence[int], device: torch.device,
-) -> Together:  # fmt: skip
-    """Networks balanced, laid out and learning, as tenfold.tune begins, and the first batches.
-    BatchNorm follows the batches, so its statistics need not be estimated anew."""
+def prepare(
+    branches: Sequence[Branch], teachers: Sequence[nn.Module], device: torch.device
+) -> None:
+    """Balance, lay out and let learn the networks, as tenfold.tune begins. BatchNorm follows the
+    batches, so its statistics need not be estimated anew."""
     for branch in branches:
         balance_all(branch.student)
         compose_all(branch.student)
@@ -55,10 +60,25 @@ def prepared(
     for teacher in teachers:
         laid_out(teacher, device, branches[0].settings.channels_last)
         teacher.eval().requires_grad_(False)
-    feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
-    together = Together(branches, teachers, feeds, device)
-    together.fill()
-    return together
+
+
+def fastest(
+    branches: Sequence[Branch], teachers: Sequence[nn.Module], images: Sequence[Augmented],
+    seeds: Sequence[int], device: torch.device, like: nn.Module | None,
+) -> tuple[Together, Callable[[], None], float]:  # fmt: skip
+    """The step as it is or compiled, whichever takes less time, and its seconds."""
+    ways: list[Dense | None] = [None]
+    if device.type == "cuda" and like is not None and all(fits(b.student, like) for b in branches):
+        copied = copy.deepcopy(like)
+        ways.append(Dense(laid_out(copied, device, branches[0].settings.channels_last)))
+    found = []
+    for dense in ways:
+        feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
+        together = Together(branches, teachers, feeds, device, dense)
+        together.fill()
+        step = together.record()
+        found.append((together, step, seconds_a_step(together, step)))
+    return min(found, key=lambda way: way[2])
 
 
 def seconds_a_step(together: Together, step: Callable[[], None]) -> float:
@@ -86,9 +106,9 @@ def time_layouts(
     of least."""
     found: dict[str, float] = {}
     for precision, last in layouts:
-        branches, seeds = branches_of(precision, last), [0] * len(images)
-        together = prepared(branches, teachers_of(), images, seeds, device)
-        seconds = seconds_a_step(together, together.record())
+        branches, teachers, seeds = branches_of(precision, last), teachers_of(), [0] * len(images)
+        prepare(branches, teachers, device)
+        _, _, seconds = fastest(branches, teachers, images, seeds, device, None)
         found[f"{precision}, channels {'last' if last else 'first'}"] = round(1000 * seconds, 2)
     return found, min(zip(found.values(), layouts))[1]
 

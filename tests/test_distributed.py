@@ -83,7 +83,7 @@ def test_spread_parameters_end_as_whole_ones(launched):
 
 def test_one_process_writes(launched):
     names = sorted(path.name for path in (launched / "checkpoint").iterdir())
-    assert names == ["best.safetensors", "resume.safetensors"]
+    assert names == ["best.safetensors", "resume.safetensors", "run.lock"]
 
 
 def test_alone_nothing_is_launched(monkeypatch):

@@ -47,6 +47,11 @@ def other():
 """
 
 
+def test_a_table_without_a_latency_is_a_mistake(tmp_path):
+    with pytest.raises(InputError, match="needs a latency in the budget, but found none"):
+        tenfold.plan(tiny_resnet(), example(), "params=0.5", latency_table=tmp_path / "t.json")
+
+
 @pytest.fixture
 def net(tmp_path):
     path = tmp_path / "net.py"

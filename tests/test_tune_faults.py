@@ -71,6 +71,19 @@ def kill_after(folder, steps, seconds):
     return line.strip(), process.returncode
 
 
+def test_a_folder_in_use_is_refused_until_its_process_ends(pair, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("tenfold.tune.alone"), "PATIENCE", 0.1)
+    slow = RUN.replace("flush=True)", "flush=True); import time; time.sleep(0.5)", 1)
+    root = Path(__file__).parents[1]
+    arguments = [sys.executable, "-c", slow, str(tmp_path), str(torch.get_num_threads())]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        process.stdout.readline()
+        with pytest.raises(InputError, match=r"one run at a time, but found .* in use by another"):
+            finish(pair, tmp_path)
+        process.kill()
+    assert same(finish(pair, tmp_path).model, whole.model)
+
+
 def test_killed_twice_it_ends_as_if_never_killed(pair, whole, tmp_path):
     told, code = kill_after(tmp_path, 4, 0.004)
     assert (told, code) == ("step 4", -9)

@@ -55,6 +55,19 @@ def test_few_inputs_in_one_tensor_teach_gently(pair):
         tune(student, teacher, images.long())
 
 
+@pytest.mark.parametrize("kind", ["inputs", "pair", "mapping"])
+def test_a_single_batch_is_not_taken_for_batches(pair, kind):
+    teacher, student = pair
+    data = Images(teacher)
+    inputs, labels = data.images, data.labels
+    one = {"inputs": inputs, "pair": (inputs, labels), "mapping": {"x": inputs}}[kind]
+    with pytest.raises(InputError, match=r"Data must be batches.*as \[\(inputs, labels\)\]"):
+        tune(student, teacher, data, settings=ONCE, validation=one)
+    with pytest.raises(InputError, match="Data must be batches"):
+        tenfold.compress(teacher, example(), "params=0.5", data=data, validation=one)
+    assert tune(student, teacher, data, settings=ONCE, validation=[(inputs, labels)]).history
+
+
 def test_a_batch_reaches_the_loss_as_it_came(pair):
     teacher, student = pair
     Sample = namedtuple("Sample", "images labels")

@@ -15,6 +15,7 @@ from tenfold.bench import timed_pair
 from tenfold.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
 from tenfold.curves import Curve, Step, cheapest_curves, plain_damage, trace_curves
 from tenfold.engines import check_available
+from tenfold.errors import bad_value
 from tenfold.forward import frozen_rng, keeping_buffers
 from tenfold.latency import fast_step, read_table, settle, start_ruler
 from tenfold.processes import once
@@ -51,7 +52,12 @@ def choose(
     target = latency_target(parse_budget(budget))
     usual: Step = fast_step if target else 1
     step = usual if round_to is None else round_to
-    table = read_table(latency_table) if target and latency_table else None
+    if latency_table is not None and target is None:
+        raise bad_value(
+            "A latency table needs a latency in the budget", "none",
+            "add one, as latency=0.5@onnxruntime, or leave the table out",
+        )  # fmt: skip
+    table = read_table(latency_table) if latency_table is not None else None
     clock = Clock()
     with frozen_rng(seed), keeping_buffers(model):
         found = survey(model, example, include=tuple(include), exclude=tuple(exclude))

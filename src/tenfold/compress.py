@@ -25,7 +25,8 @@ from tenfold.report import Report, make_report
 from tenfold.sense import Sensed, sense
 from tenfold.survey import check_finite, survey
 from tenfold.tune import Blends, TuneSettings, tune
-from tenfold.tune.batches import length_of, no_batches, read_batch
+from tenfold.tune.alone import alone_in
+from tenfold.tune.batches import check_many, length_of, no_batches, read_batch
 from tenfold.tune.choose_settings import settings_for
 from tenfold.tune.made import count_asked, made_inputs
 from tenfold.tune.reading import guarded
@@ -213,19 +214,20 @@ def compress(
     }  # fmt: skip
     folder = Path(checkpoint) if checkpoint and batches is not None else None
     told = {**asked, "refine": refine, "example": shape_of(example)}
-    chosen, untuned = planned_once(
-        folder, told, model,
-        lambda: plan_and_build(model, example, refine, progress, calibration, **asked),
-    )  # fmt: skip
-    built = untuned
     history: tuple[dict[str, Any], ...] = ()
-    if batches is not None:
-        tuned = tune(
-            built, model, batches, settings=settings, loss=loss, validation=validation,
-            quality=quality, checkpoint=folder, progress=progress,
+    with alone_in(folder):
+        chosen, untuned = planned_once(
+            folder, told, model,
+            lambda: plan_and_build(model, example, refine, progress, calibration, **asked),
         )  # fmt: skip
-        built, history = tuned.model, tuple(tuned.history)
-        chosen = replace(chosen, settings={**chosen.settings, "tuning": asdict(settings)})
+        built = untuned
+        if batches is not None:
+            tuned = tune(
+                built, model, batches, settings=settings, loss=loss, validation=validation,
+                quality=quality, checkpoint=folder, progress=progress,
+            )  # fmt: skip
+            built, history = tuned.model, tuple(tuned.history)
+            chosen = replace(chosen, settings={**chosen.settings, "tuning": asdict(settings)})
     timed = timed_again(model, built, example, chosen)
     report = make_report(model, built, example, chosen, history, timed)
     return Result(built, chosen, report, untuned)
@@ -270,6 +272,8 @@ def batches_of(
 
 
 def check_batches(data: Iterable[Any] | None) -> None:
-    """Before anything is planned: data that could be gone through once alone are refused."""
+    """Before anything is planned: a single batch is refused, and data that could be gone through
+    once alone."""
+    check_many(data)
     if isinstance(data, Iterator) or (data is not None and length_of(data) == 0):
         raise no_batches()

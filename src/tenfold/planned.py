@@ -16,6 +16,7 @@ from tenfold.errors import bad_value
 from tenfold.plan_file import plan_from_json, plan_to_json
 from tenfold.processes import once
 from tenfold.rebuild import build_structure
+from tenfold.tune.alone import LOCK
 from tenfold.tune.checkpoint import BEST, check_same_run, read_state, write_state
 from tenfold.tune.checkpoint import FILE as RESUME
 from tenfold.tune.shards import load_state
@@ -67,7 +68,7 @@ def taken_up(
 
 def forget(folder: Path) -> None:
     """Take away what a finished run kept, and the folder unless it holds something else."""
-    for name in (FILE, RESUME, BEST):
+    for name in (FILE, RESUME, BEST, LOCK):
         with suppress(OSError):
             (folder / name).unlink(missing_ok=True)
     with suppress(OSError):

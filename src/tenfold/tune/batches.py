@@ -91,13 +91,33 @@ def logits_of(output: Any) -> Tensor:
 
 
 def count_batches(data: Iterable[Any]) -> int:
-    """Batches an epoch; a loader without a length is walked once. Raises InputError if none."""
+    """Batches an epoch; a loader without a length is walked once. Raises InputError if none, or
+    for what is one batch."""
+    check_many(data)
     told = length_of(data)
     count = sum(1 for _ in guarded(data)) if told is None else told
     again = next(guarded(data), None)
     if count == 0 or again is None:
         raise no_batches()
     return count
+
+
+def check_many(data: Any) -> None:
+    """Raises InputError for a single batch, whose rows would be taken for batches."""
+    if is_one(data):
+        found = "a single one" if isinstance(data, (tuple, list)) else type(data).__name__
+        raise bad_value(
+            "Data must be batches", found, "pass a DataLoader, or a list as [(inputs, labels)]"
+        )
+
+
+def is_one(data: Any) -> bool:
+    """A tensor, a mapping of tensors, or a pair of inputs and as many class labels; or a word."""
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        inputs, labels = data
+        both = isinstance(inputs, Tensor) and isinstance(labels, Tensor)
+        return both and inputs.is_floating_point() and not labels.is_floating_point()
+    return isinstance(data, (Tensor, Mapping, str))
 
 
 def no_batches() -> InputError:

@@ -18,6 +18,7 @@ from tenfold.forward import frozen_rng, recording
 from tenfold.kept_memory import keeping_memory
 from tenfold.processes import once
 from tenfold.progress import Progress, silent
+from tenfold.tune.alone import alone_in
 from tenfold.tune.batches import count_batches
 from tenfold.tune.distill import Loss, Objective
 from tenfold.tune.ema import Ema
@@ -85,7 +86,7 @@ def tune(
         TrainingError: the loss is not finite (names step and layer), the data raise (names the
             step, once there is one), or a checkpoint cannot be written; the best weights so far
             stay on disk.
-        InputError: no data, or a checkpoint of another run.
+        InputError: no data, or a checkpoint of another run or in use by another process.
     """
     if isinstance(data, Tensor):
         data, settings = Blends(data), settings or GENTLE
@@ -102,12 +103,15 @@ def tune(
     )
     optimiser = torch.optim.AdamW(groups(student, settings.weight_decay))
     objective.forward, optimiser = where.prepare(student, optimiser)
-    with frozen_rng(settings.seed), sparing_slow_kernels(student), keeping_memory():
+    folder = Path(checkpoint) if checkpoint else None
+    with (
+        frozen_rng(settings.seed), sparing_slow_kernels(student), keeping_memory(),
+        alone_in(folder),
+    ):  # fmt: skip
         moving = Moving(
             student, optimiser, Ema(student, settings.ema), scaler(settings.precision, device),
             where, settings, -(-count_batches(data) // settings.accumulate),
-            Path(checkpoint) if checkpoint else None,
-            facts_of(teacher, loss, quality) if checkpoint else {},
+            folder, facts_of(teacher, loss, quality) if folder else {},
         )  # fmt: skip
         judge = score or default_score(
             validation, objective, classifies=loss is None, class_mode=settings.class_mode,

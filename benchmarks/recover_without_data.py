@@ -19,20 +19,23 @@ import torch
 
 import cifar
 import tenfold
+from tenfold.tune.read_settings import read_settings
 from tenfold.tune.score import accuracy
 from written import RESULTS, read_json, write_json
 
 GOALS = {"3": 1.0, "5": 4.0}  # points lost at most
 
 
-def recover(times: str, inputs: int, epochs: int, judge: list[Any]) -> dict[str, Any]:
+def recover(
+    times: str, inputs: int, epochs: int, tuning: dict[str, Any], judge: list[Any]
+) -> dict[str, Any]:
     """One budget."""
     model = cifar.resnet20()
     began = time.perf_counter()
     result = tenfold.compress(
         model, cifar.example(), {"params": 1 / float(times)}, refine="end-to-end",
         data=f"synthetic:{inputs}", epochs=epochs,
-        tuning={"precision": "auto", "channels_last": True},
+        tuning={"precision": "auto", "channels_last": True, **tuning},
     )  # fmt: skip
     seconds = time.perf_counter() - began
     base = accuracy(model, judge)
@@ -41,7 +44,7 @@ def recover(times: str, inputs: int, epochs: int, judge: list[Any]) -> dict[str,
     return {
         "base": base, "plan": round(base - accuracy(result.untuned, judge), 2), "lost": lost,
         "goal": goal, "kept": None if goal is None else lost <= goal, "inputs": inputs,
-        "epochs": epochs,
+        "epochs": epochs, "tuning": tuning,
         "params": int(result.report.after["params"]), "seconds": round(seconds, 1),
         "threads": torch.get_num_threads(), "torch": torch.__version__,
     }  # fmt: skip
@@ -55,13 +58,15 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=16384)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--split", choices=("test", "train"), default="test")
+    parser.add_argument("--tuning", default="", help="further settings, as views=2")
     arguments = parser.parse_args()
+    tuning = read_settings(arguments.tuning)
     torch.set_num_threads(arguments.threads)
     judge = cifar.shown(arguments.split, 10_000)
     out = RESULTS / "recover_without_data.json"
     found = read_json(out)
     for times in arguments.times.split("/"):
-        row = recover(times, arguments.inputs, arguments.epochs, judge)
+        row = recover(times, arguments.inputs, arguments.epochs, tuning, judge)
         print(times, row, flush=True)
         if arguments.split == "test":
             found[f"{times}x"] = row

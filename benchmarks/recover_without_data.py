@@ -58,9 +58,12 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=16384)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--split", choices=("test", "train"), default="test")
+    parser.add_argument("--rate", type=float, help="by how much was removed, if not given")
     parser.add_argument("--tuning", default="", help="further settings, as views=2")
     arguments = parser.parse_args()
     tuning = read_settings(arguments.tuning)
+    if arguments.rate is not None:
+        tuning["rate"] = arguments.rate
     torch.set_num_threads(arguments.threads)
     judge = cifar.shown(arguments.split, 10_000)
     out = RESULTS / "recover_without_data.json"

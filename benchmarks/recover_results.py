@@ -32,18 +32,20 @@ from tenfold.tune.score import accuracy
 from written import RESULTS, write_json
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "resnet20": cifar.resnet20, "vgg16": vgg.load_vgg16,
+    "resnet20": cifar.resnet20, "resnet20_macs": cifar.resnet20, "vgg16": vgg.load_vgg16,
 }  # fmt: skip
 GOALS = {  # points of accuracy against the original
     "resnet20": {"3.57": 0.3, "4.46": 0.0, "5.2": -0.3},
+    "resnet20_macs": {"3.57": 0.3, "4.46": 0.0},
     "vgg16": {"20": 0.0},
 }
+TABLE = {
+    "3.57": "+0.15 (TT, 72 % of parameters and 70 % of FLOPs removed), arXiv 2409.03555",
+    "4.46": "-0.43 (CP, 77.6 % and 73 %), arXiv 2409.03555",
+}
 PUBLISHED = {
-    "resnet20": {
-        "3.57": "+0.15 (TT, 72 % of parameters and 70 % of FLOPs removed), arXiv 2409.03555",
-        "4.46": "-0.43 (CP, 77.6 % and 73 %), arXiv 2409.03555",
-        "5.2": "the headline: less than 0.3 lost",
-    },
+    "resnet20": {**TABLE, "5.2": "the headline: less than 0.3 lost"},
+    "resnet20_macs": TABLE,
     "vgg16": {"20": "+0.42 (TT, 95.5 % and 86 %), arXiv 2409.03555"},
 }
 

@@ -6,7 +6,6 @@ these kernels and of the images, in which normalisation, addition and rectifier 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 import torch
@@ -17,46 +16,48 @@ from composed import Composed
 
 
 class Dense:
-    """Computes what any composed network of the original computes while it trains."""
+    """Computes what any composed network of the original computes while it trains. ``like`` is a
+    network of the original's structure; it is put into training mode."""
 
-    def __init__(self, original: nn.Module) -> None:
-        self.like = copy.deepcopy(original).train()
+    def __init__(self, like: nn.Module) -> None:
+        self.like = like.train()
         self.body = torch.compile(self._body, fullgraph=True)
 
     def __call__(self, student: nn.Module, images: Tensor) -> Tensor:
         """As the student itself, up to rounding; statistics follow the batch."""
-        return self.body(dict(dense_state(student, images)), images)  # type: ignore[no-any-return]
+        kernels = {f"{name}.weight": m.kernel(images) for name, m in composed_in(student).items()}
+        return self.body({**kernels, **rest(student)}, images)  # type: ignore[no-any-return]
 
     def _body(self, tensors: dict[str, Tensor], images: Tensor) -> Tensor:
         return functional_call(self.like, tensors, (images,), strict=True)  # type: ignore[no-any-return]
 
 
-def dense_state(student: nn.Module, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers by the names that the original has for them."""
-    for name, module in student.named_modules():
-        if isinstance(module, Composed):
-            yield f"{name}.weight", module.kernel(images)
-    yield from rest(student)
+def composed_in(student: nn.Module) -> dict[str, Composed]:
+    """The composed chains by name."""
+    return {name: m for name, m in student.named_modules() if isinstance(m, Composed)}
 
 
-def rest(student: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """All but the factors of composed chains; of these the bias, which is the last one's."""
-    composed = {
-        f"{name}." for name, module in student.named_modules() if isinstance(module, Composed)
-    }
-    for name, tensor in (*student.named_parameters(), *student.named_buffers()):
+def rest(student: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, by the names that the original has for them, but for the factors of
+    composed chains; of these the bias, which is the last one's."""
+    chains, found = composed_in(student), {}
+    for name, tensor in named_tensors(student):
         layer, _, kind = name.rpartition(".")
-        chain = layer.rstrip("0123456789")
-        if chain not in composed:
-            yield name, tensor
+        chain = layer.rpartition(".")[0]
+        if chain not in chains:
+            found[name] = tensor
         elif kind == "bias":
-            yield chain + kind, tensor
+            found[f"{chain}.bias"] = tensor
+    return found
+
+
+def named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers."""
+    yield from model.named_parameters()
+    yield from model.named_buffers()
 
 
 def fits(student: nn.Module, original: nn.Module) -> bool:
     """Whether a network is the original but for composed chains."""
-    theirs = {name for name, _ in (*original.named_parameters(), *original.named_buffers())}
-    chained = {
-        f"{name}.weight" for name, module in student.named_modules() if isinstance(module, Composed)
-    }
-    return chained | {name for name, _ in rest(student)} == theirs
+    chained = {f"{name}.weight" for name in composed_in(student)}
+    return chained | rest(student).keys() == {name for name, _ in named_tensors(original)}

@@ -10,7 +10,7 @@ from written import RESULTS
 
 WORK = RESULTS / "recover.work"
 BEGUN = "begun.json"  # in a run's folder: what the run is, and what it goes on from
-CYCLE = 1000  # apart lie the seeds of a run's cycles, so that none sees the images as before
+CYCLE = 1000  # apart lie the seeds of a run's cycles
 PLAN = "plan.json"  # of a budget, of a run, of a saved model
 
 
@@ -35,6 +35,11 @@ def kept_run(network: str, times: str) -> dict[str, Any] | None:
 def cycles_of(run: dict[str, Any] | None) -> list[str]:
     """Epochs of each rise and fall of the rate so far, and on what."""
     return [] if run is None else run.get("cycles", [str(run["epochs"])])
+
+
+def draw_of(seed: int, past: dict[str, Any] | None) -> int:
+    """The seed of a run's next cycle, in which it sees no image as before."""
+    return seed + CYCLE * len(cycles_of(past))
 
 
 def schedule(row: dict[str, Any]) -> str:

@@ -11,12 +11,11 @@ from typing import Any
 import torch
 
 from judged import judged
-from recover_earlier import BEGUN, CYCLE, PLAN, name_of, work_folder
-from recover_past import ended_run, past_model, past_plan, weights_of
+from recover_earlier import BEGUN, PLAN, draw_of, name_of, work_folder
+from recover_past import past_of, past_plan, start_of, weights_of
 from recover_results import NETWORKS, keep, scored_by_loss
 from recover_setup import (
     begun,
-    factored_for,
     plan_for,
     settings_for,
     test_images,
@@ -34,7 +33,7 @@ from written import write_json
 def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
     """One run, and its line in a file of its own."""
     network = arguments.network
-    past = ended_run(network, times, seed) if arguments.further else None
+    past = past_of(arguments, times, seed)
     run = begun(arguments, times, seed, past)
     target = work_folder(network, times) / name_of(run)
     if (target / "row.json").exists():
@@ -42,16 +41,14 @@ def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
     device = torch.device(arguments.device)
     original = NETWORKS[network]()
     plan = past_plan(network, past) if past else plan_for(network, times, original)
-    factored = (
-        past_model(network, past, original) if past else factored_for(network, times, original)
-    ).to(device)
+    factored = start_of(network, times, past, original).to(device)
     original = original.to(device)
     teacher = teacher_of(arguments.teacher, original).to(device)
     if not (target / BEGUN).exists():  # else this goes on with an interrupted run
         (target / PLAN).unlink(missing_ok=True)
         write_plan(plan, target / PLAN)
         write_json(target / BEGUN, run)
-    settings = settings_for(arguments, seed + CYCLE * (len(run["cycles"]) - 1))
+    settings = settings_for(arguments, draw_of(seed, past))
     clock = Stopwatch(target / "seconds.json", past["seconds"] if past else 0.0)
     tuned = tune(
         factored, teacher, training_images(arguments.images, arguments.device),

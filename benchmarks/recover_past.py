@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 
 import tenfold
 from recover_earlier import PLAN, kept_run, name_of, work_folder
+from recover_setup import factored_for
 from tenfold.rebuild import build_structure
 from tenfold.saving import read_plan
 from written import RESULTS
@@ -28,10 +30,10 @@ def past_run(network: str, times: str, seed: int) -> dict[str, Any] | None:
     return max(left, key=lambda run: run["epochs"], default=None)
 
 
-def ended_run(network: str, times: str, seed: int) -> dict[str, Any]:
-    """The same; there must be one."""
-    past = past_run(network, times, seed)
-    if past is None:
+def past_of(arguments: argparse.Namespace, times: str, seed: int) -> dict[str, Any] | None:
+    """The run to go on from, where one is asked for; then there must be one."""
+    past = past_run(arguments.network, times, seed) if arguments.further else None
+    if arguments.further and past is None:
         raise SystemExit(
             f"--further needs an ended run at {times}x, seed {seed}, but found none that left its"
             " weights; leave it out for a first."
@@ -42,6 +44,13 @@ def ended_run(network: str, times: str, seed: int) -> dict[str, Any]:
 def weights_of(network: str, run: dict[str, Any]) -> Path:
     """Where a run leaves them."""
     return work_folder(network, run["times"]) / name_of(run) / WEIGHTS
+
+
+def start_of(
+    network: str, times: str, past: dict[str, Any] | None, original: nn.Module
+) -> nn.Module:
+    """What an earlier run left, or what the plan makes of the original."""
+    return past_model(network, past, original) if past else factored_for(network, times, original)
 
 
 def past_model(network: str, run: dict[str, Any], original: nn.Module) -> nn.Module:

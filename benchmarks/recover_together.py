@@ -14,8 +14,8 @@ from torch import nn
 
 from branch import Branch
 from judged import judged
-from recover_earlier import CYCLE, PLAN, WORK, cycles_of, name_of, work_folder
-from recover_past import WEIGHTS, ended_run, past_model
+from recover_earlier import PLAN, WORK, draw_of, name_of, work_folder
+from recover_past import WEIGHTS, past_of, start_of
 from recover_results import NETWORKS, keep
 from recover_setup import (
     begun,
@@ -42,7 +42,7 @@ def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]])
     device, network = torch.device(arguments.device), arguments.network
     original = NETWORKS[network]()
     pasts = [past_of(arguments, times, seed) for times, seed in jobs]
-    draws = [seed + CYCLE * len(cycles_of(past)) for (_, seed), past in zip(jobs, pasts)]
+    draws = [draw_of(seed, past) for (_, seed), past in zip(jobs, pasts)]
     seeds = sorted(set(draws))
     branches = [
         Branch(start_of(network, times, past, original), seeds.index(draw),
@@ -66,18 +66,6 @@ def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]])
             "history": continued(run["history"], branch.history),
         }  # fmt: skip
         write_trained(work_folder(network, times) / name_of(run), branch.student, run)
-
-
-def past_of(arguments: argparse.Namespace, times: str, seed: int) -> dict[str, Any] | None:
-    """The run to go on from, if one is asked for."""
-    return ended_run(arguments.network, times, seed) if arguments.further else None
-
-
-def start_of(
-    network: str, times: str, past: dict[str, Any] | None, original: nn.Module
-) -> nn.Module:
-    """What an earlier run left, or what the plan makes of the original."""
-    return past_model(network, past, original) if past else factored_for(network, times, original)
 
 
 def continued(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -74,18 +74,9 @@ class Composition(torch.autograd.Function):
         (outputs, rank), taps, inputs = u.shape, d.shape[1], v.shape[1]
         found = torch.empty(outputs, taps, inputs, device=u.device, dtype=dtype)
         compose[(taps,)](
-            u,
-            d,
-            v,
-            found,
-            outputs,
-            rank,
-            taps,
-            inputs,
-            OUT=side(outputs),
-            RANK=RANKS,
-            IN=side(inputs),
-        )
+            u, d, v, found, outputs, rank, taps, inputs,
+            OUT=side(outputs), RANK=RANKS, IN=side(inputs),
+        )  # fmt: skip
         return found
 
     @staticmethod

@@ -34,9 +34,9 @@ def train_together(
     in common."""
     with frozen_rng():
         prepare(branches, teachers, device)
-        together, step, pace = fastest(branches, teachers, images, seeds, device, like)
+        together, step = fastest(branches, teachers, images, seeds, device, like)
         length = len(images[0])
-        epochs = epochs or max(1, int(seconds / pace / length))
+        epochs = epochs or max(1, int(seconds / seconds_a_step(together, step) / length))
         together.feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
         began = time.monotonic()
         for epoch in range(epochs):
@@ -65,8 +65,8 @@ def prepare(
 def fastest(
     branches: Sequence[Branch], teachers: Sequence[nn.Module], images: Sequence[Augmented],
     seeds: Sequence[int], device: torch.device, like: nn.Module | None,
-) -> tuple[Together, Callable[[], None], float]:  # fmt: skip
-    """The step as it is or compiled, whichever takes less time, and its seconds."""
+) -> tuple[Together, Callable[[], None]]:  # fmt: skip
+    """The step as it is or compiled, whichever takes less time; one alone is not timed."""
     ways: list[Dense | None] = [None]
     if device.type == "cuda" and like is not None and all(fits(b.student, like) for b in branches):
         copied = copy.deepcopy(like)
@@ -76,9 +76,8 @@ def fastest(
         feeds = [Feed(one, seed) for one, seed in zip(images, seeds)]
         together = Together(branches, teachers, feeds, device, dense)
         together.fill()
-        step = together.record()
-        found.append((together, step, seconds_a_step(together, step)))
-    return min(found, key=lambda way: way[2])
+        found.append((together, together.record()))
+    return found[0] if len(found) == 1 else min(found, key=lambda way: seconds_a_step(*way))
 
 
 def seconds_a_step(together: Together, step: Callable[[], None]) -> float:
@@ -108,7 +107,7 @@ def time_layouts(
     for precision, last in layouts:
         branches, teachers, seeds = branches_of(precision, last), teachers_of(), [0] * len(images)
         prepare(branches, teachers, device)
-        _, _, seconds = fastest(branches, teachers, images, seeds, device, None)
+        seconds = seconds_a_step(*fastest(branches, teachers, images, seeds, device, None))
         found[f"{precision}, channels {'last' if last else 'first'}"] = round(1000 * seconds, 2)
     return found, min(zip(found.values(), layouts))[1]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from tenfold.errors import TrainingError, bad_value
+from tenfold.errors import bad_value
 from tenfold.processes import once
+from tenfold.tune.checkpoint import unwritable
 
 LOCK = "run.lock"
 PATIENCE = 10.0  # seconds: the workers of a loader outlive a killed process, and hold what it held
@@ -41,7 +42,5 @@ def taken(folder: Path) -> BaseFileLock:
             "wait for that to end, or name another folder",
         ) from None  # fmt: skip
     except OSError as error:
-        raise TrainingError(
-            f"A checkpoint must be writable, but found {error} at {folder}; name another folder."
-        ) from error
+        raise unwritable(error, folder, "name another folder") from error
     return lock

@@ -34,10 +34,13 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # the folder itself may be the trouble
             part.unlink(missing_ok=True)
-        raise TrainingError(
-            f"A checkpoint must be writable, but found {error} at {path}; "
-            "the last complete one is intact: free some room and run again to resume."
-        ) from error
+        way = "the last complete one is intact: free some room and run again to resume"
+        raise unwritable(error, path, way) from error
+
+
+def unwritable(error: Exception, path: Path, way_out: str) -> TrainingError:
+    """The error of a disk that does not take what a run is."""
+    return TrainingError(f"A checkpoint must be writable, but found {error} at {path}; {way_out}.")
 
 
 def checksum(tensors: Mapping[str, Tensor], told: str) -> str:

@@ -19,7 +19,8 @@ original; with ``half-labelled`` the labels of the other half count too, and wit
 rectangles of other images take the place of mixtures.
 
 ``--network resnet20_macs`` is ResNet-20 with plans that also remove 70 % of the MACs at 3.57x and
-73 % at 4.46x, as the published ones do.
+73 % at 4.46x, as the published ones do; with ``--after resnet20`` each seed begins with what the
+longest run of that network has left, its chains composed and brought to these plans.
 
 Writes ``results/recover_<network>.json``, the curves beside it as SVG, and each first seed's model
 to ``results/<network>_<n>x/`` where it was trained for longer than the one there (or ``--keep``).
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--images", choices=tuple(IMAGES), default="plain", help="half mixed?")
     parser.add_argument("--teacher", default="", help="of train_further.py, as resnet20:0")
     parser.add_argument("--further", action="store_true", help="from where a seed's run has ended")
+    parser.add_argument("--after", choices=tuple(NETWORKS), help="its runs, brought to this plan")
     parser.add_argument("--keep", action="store_true", help="save the first seed's model anyway")
     parser.add_argument("--unjudged", action="store_true", help="leave that to --report, elsewhere")
     parser.add_argument("--report", action="store_true", help="train nothing, write the results")
@@ -70,7 +72,7 @@ def run_all(arguments: argparse.Namespace) -> None:
     """One after the other; on a GPU side by side."""
     every, seeds = arguments.times.split("/"), map(int, arguments.seeds.split("/"))
     jobs = [(times, seed) for seed in seeds for times in every]
-    if not arguments.further:
+    if not arguments.further:  # before the first run, so that it is not counted as its time
         for times in every:
             factored_for(arguments.network, times, NETWORKS[arguments.network]())
     if torch.device(arguments.device).type == "cuda":

@@ -12,11 +12,11 @@ import torch
 
 from judged import judged
 from recover_earlier import BEGUN, PLAN, draw_of, name_of, work_folder
-from recover_past import past_of, past_plan, start_of, weights_of
+from recover_past import past_of, plan_of, start_of, weights_of
 from recover_results import NETWORKS, keep, scored_by_loss
 from recover_setup import (
     begun,
-    plan_for,
+    factored_for,
     settings_for,
     test_images,
     told,
@@ -40,8 +40,9 @@ def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
         return
     device = torch.device(arguments.device)
     original = NETWORKS[network]()
-    plan = past_plan(network, past) if past else plan_for(network, times, original)
-    factored = start_of(network, times, past, original).to(device)
+    plan = plan_of(arguments, times, past, original)
+    factored = start_of(arguments, times, past, original).to(device)
+    alone = factored_for(network, times, original).to(device)
     original = original.to(device)
     teacher = teacher_of(arguments.teacher, original).to(device)
     if not (target / BEGUN).exists():  # else this goes on with an interrupted run
@@ -57,7 +58,7 @@ def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
     model = tuned.model
     row = {
         **run, "device": told(device), "before": judged(original, test_images()),
-        "plan_only": past["plan_only"] if past else judged(factored, test_images()),
+        "plan_only": judged(alone, test_images()), "start": judged(factored, test_images()),
         "after": judged(model, test_images()), "seconds": round(clock.seconds, 1),
         "threads": torch.get_num_threads(), "rate": arguments.rate,
         "features": arguments.features, "tuning": arguments.tuning,

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 import tenfold
+from chain_stages import composed
 from recover_earlier import PLAN, kept_run, name_of, work_folder
-from recover_setup import factored_for
+from recover_setup import factored_for, plan_for
 from tenfold.rebuild import build_structure
 from tenfold.saving import read_plan
 from written import RESULTS
@@ -32,11 +33,13 @@ def past_run(network: str, times: str, seed: int) -> dict[str, Any] | None:
 
 def past_of(arguments: argparse.Namespace, times: str, seed: int) -> dict[str, Any] | None:
     """The run to go on from, where one is asked for; then there must be one."""
-    past = past_run(arguments.network, times, seed) if arguments.further else None
-    if arguments.further and past is None:
+    if not (arguments.further or arguments.after):
+        return None
+    past = past_run(arguments.after or arguments.network, times, seed)
+    if past is None:
         raise SystemExit(
-            f"--further needs an ended run at {times}x, seed {seed}, but found none that left its"
-            " weights; leave it out for a first."
+            f"--further and --after need an ended run at {times}x, seed {seed}, but found none that"
+            " left its weights; leave them out for a first."
         )
     return past
 
@@ -46,11 +49,28 @@ def weights_of(network: str, run: dict[str, Any]) -> Path:
     return work_folder(network, run["times"]) / name_of(run) / WEIGHTS
 
 
+def plan_of(
+    arguments: argparse.Namespace, times: str, past: dict[str, Any] | None, original: nn.Module
+) -> tenfold.Plan:
+    """The earlier run's, or where there is none, or one of another network, that of the budget."""
+    network = arguments.network
+    further = past and not arguments.after
+    return past_plan(network, past) if further else plan_for(network, times, original)
+
+
 def start_of(
-    network: str, times: str, past: dict[str, Any] | None, original: nn.Module
+    arguments: argparse.Namespace, times: str, past: dict[str, Any] | None, original: nn.Module
 ) -> nn.Module:
-    """What an earlier run left, or what the plan makes of the original."""
-    return past_model(network, past, original) if past else factored_for(network, times, original)
+    """What an earlier run left, or what the plan makes of the original, or of what a run of another
+    network left."""
+    network = arguments.network
+    if past is None:
+        return factored_for(network, times, original)
+    if not arguments.after:
+        return past_model(network, past, original)
+    small = past_model(arguments.after, past, original)
+    dense = composed(original, small, past_plan(arguments.after, past))
+    return tenfold.apply(plan_for(network, times, original), dense.eval())
 
 
 def past_model(network: str, run: dict[str, Any], original: nn.Module) -> nn.Module:

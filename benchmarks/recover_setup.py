@@ -81,8 +81,9 @@ def begun(
     images, tuning = arguments.images.removesuffix("plain"), arguments.tuning.replace(",", " ")
     by = teacher_told(arguments.teacher)
     cycle = " ".join(filter(None, [str(arguments.epochs), images, tuning, by]))
+    origin = arguments.after or (past or {}).get("brought_from")
     return {
-        "times": times, "seed": seed,
+        "times": times, "seed": seed, **({"brought_from": origin} if origin else {}),
         "epochs": arguments.epochs + (past["epochs"] if past else 0),
         "cycles": [*cycles_of(past), cycle], "history": past["history"] if past else [],
     }  # fmt: skip

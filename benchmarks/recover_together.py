@@ -45,7 +45,7 @@ def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]])
     draws = [draw_of(seed, past) for (_, seed), past in zip(jobs, pasts)]
     seeds = sorted(set(draws))
     branches = [
-        Branch(start_of(network, times, past, original), seeds.index(draw),
+        Branch(start_of(arguments, times, past, original), seeds.index(draw),
                settings_for(arguments, draw))
         for (times, _), past, draw in zip(jobs, pasts, draws)
     ]  # fmt: skip

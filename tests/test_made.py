@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 import tenfold
-from tenfold.errors import InputError
+from tenfold.errors import BudgetError, InputError
 from tenfold.sense.synthesise import descend, mismatch, smooth_noise
-from tenfold.tune import TuneSettings, made
+from tenfold.tune import TuneSettings, given, made
 from tenfold.tune.made import asks_for_made, classes_of, count_asked, made_inputs, objective
 from tests.networks import example, tiny_resnet
 
@@ -97,3 +97,16 @@ def test_made_inputs_have_settings_of_their_own(teacher):
     assert (told["task"], told["features"], told["temperature"]) == (0.0, 0.0, 4.0)
     own = tenfold.compress(teacher, example(), "params=0.5", tuning=TuneSettings(), **asked)
     assert own.plan.settings["tuning"]["temperature"] == TuneSettings().temperature
+
+
+def test_what_cannot_be_is_told_before_inputs_are_made(teacher, monkeypatch):
+    """16,384 of them take a core 25 minutes."""
+
+    def never(*_, **__):
+        raise AssertionError("inputs were made")
+
+    monkeypatch.setattr(given, "made_inputs", never)
+    with pytest.raises(BudgetError, match="at least"):
+        tenfold.compress(teacher, example(), "params=0.0001", data="synthetic:64")
+    with pytest.raises(InputError, match="synthetic:4096"):
+        tenfold.compress(teacher, example(), "params=0.5", data="synthetic:none")

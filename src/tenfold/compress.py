@@ -3,7 +3,7 @@ of, the only files that know the order of the stages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,14 @@ from tenfold.rebuild import planned
 from tenfold.report import Report, make_report
 from tenfold.sense import Sensed, sense
 from tenfold.survey import check_finite, survey
-from tenfold.tune import Blends, TuneSettings, tune
+from tenfold.tune import TuneSettings, tune
 from tenfold.tune.alone import alone_in
-from tenfold.tune.batches import check_many, length_of, no_batches, read_batch
+from tenfold.tune.batches import read_batch
 from tenfold.tune.choose_settings import settings_for
-from tenfold.tune.made import count_asked, made_inputs
+from tenfold.tune.given import batches_of, check_batches, check_data
 from tenfold.tune.reading import guarded
 from tenfold.values import Plan
-from tenfold.widen import HALF, narrowed, widened, widened_inputs
+from tenfold.widen import HALF, narrowed, widened
 
 
 @dataclass(frozen=True)
@@ -204,15 +204,14 @@ def compress(
     """
     check_depth(refine, budget)
     settings = settings_for(data, tuning, seed, epochs)
-    batches = None if data is None else batches_of(data, model, example, settings, progress)
-    for given in (batches, validation):
-        check_batches(given)
+    check_data(data, model, example)
+    check_batches(validation)
     asked: dict[str, Any] = {
         "budget": budget, "formats": formats, "include": include, "exclude": exclude,
         "round_to": round_to, "method": method, "metric": metric, "latency_table": latency_table,
         "seed": seed,
     }  # fmt: skip
-    folder = Path(checkpoint) if checkpoint and batches is not None else None
+    folder = Path(checkpoint) if checkpoint and data is not None else None
     told = {**asked, "refine": refine, "example": shape_of(example)}
     history: tuple[dict[str, Any], ...] = ()
     with alone_in(folder):
@@ -221,7 +220,8 @@ def compress(
             lambda: plan_and_build(model, example, refine, progress, calibration, **asked),
         )  # fmt: skip
         built = untuned
-        if batches is not None:
+        if data is not None:
+            batches = batches_of(data, model, example, settings, progress)
             tuned = tune(
                 built, model, batches, settings=settings, loss=loss, validation=validation,
                 quality=quality, checkpoint=folder, progress=progress,
@@ -255,25 +255,3 @@ def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan)
     if not asked or "reached_ms" not in asked:
         return None
     return time_pair(original, built, example, asked["engine"], asked["threads"])
-
-
-def batches_of(
-    data: Iterable[Any] | str, model: nn.Module, example: Any, settings: TuneSettings,
-    progress: Progress,
-) -> Iterable[Any]:  # fmt: skip
-    """Batches as they are given, or blends of few inputs, real or made."""
-    if isinstance(data, str):
-        count, classifies = count_asked(data), settings.class_mode is not None
-        exact, shown = widened(model), widened_inputs(example, model)
-        data = once(lambda: made_inputs(
-            exact, shown, count, classifies=classifies, seed=settings.seed, progress=progress
-        ))  # fmt: skip
-    return Blends(data) if isinstance(data, Tensor) else data
-
-
-def check_batches(data: Iterable[Any] | None) -> None:
-    """Before anything is planned: a single batch is refused, and data that could be gone through
-    once alone."""
-    check_many(data)
-    if isinstance(data, Iterator) or (data is not None and length_of(data) == 0):
-        raise no_batches()

@@ -1,6 +1,7 @@
 """How many views of an image the original should answer to while it teaches.
 
     TENFOLD_DATA=folder python benchmarks/choose_views.py --views 1/2 --threads 1
+    TENFOLD_DATA=folder python benchmarks/choose_views.py --views 2 --tuning temperature=20
 
 ResNet-20 at 5.2x on 40,000 training images, judged on the other 10,000. The original is one that
 has not seen these either (``train_cifar_network.py --network resnet20 --epochs 24``): what another
@@ -25,6 +26,7 @@ from choose_recovery import HOT, TIMES
 from judged import judged
 from recover_one import latest
 from tenfold.tune import TuneSettings, tune
+from tenfold.tune.read_settings import read_settings
 from tenfold.tune.views import with_views
 from written import RESULTS, read_json, write_json
 
@@ -64,6 +66,7 @@ def main() -> None:
     parser.add_argument("--views", default="1/2", help="as 1/2/4")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--tuning", default="", help="what else differs, as temperature=20")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -76,10 +79,10 @@ def main() -> None:
     for count in map(int, arguments.views.split("/")):
         settings = replace(
             HOT, epochs=arguments.epochs, views=count, seed=arguments.seed, precision="auto",
-            channels_last=True,
+            channels_last=True, **read_settings(arguments.tuning),
         )  # fmt: skip
         row = {**recovered(small, original, data, settings, kept), **alone}
-        name = f"views {count}, seed {arguments.seed}"
+        name = f"views {count}, seed {arguments.seed} {arguments.tuning}".rstrip()
         print(name, row, flush=True)
         write_json(OUT, dict(sorted({**read_json(OUT), name: row}.items())))
 

@@ -94,7 +94,8 @@ def test_made_inputs_have_settings_of_their_own(teacher):
     asked = {"data": "synthetic:64", "metric": "frobenius", "epochs": 0}
     found = tenfold.compress(teacher, example(), "params=0.5", **asked)
     told = found.plan.settings["tuning"]
-    assert (told["task"], told["features"], told["temperature"]) == (0.0, 0.0, 4.0)
+    assert (told["task"], told["features"], told["temperature"]) == (0.0, 0.0, 20.0)
+    assert told["batchnorm"] == "frozen"
     own = tenfold.compress(teacher, example(), "params=0.5", tuning=TuneSettings(), **asked)
     assert own.plan.settings["tuning"]["temperature"] == TuneSettings().temperature
 

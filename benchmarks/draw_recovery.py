@@ -12,7 +12,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from matplotlib import rc_context
@@ -22,14 +25,17 @@ from matplotlib.figure import Figure
 from recover_earlier import cycles_of, schedule
 
 COLOURS = ("#8d989e", "#1f6f8b", "#7a9a3a", "#c98a2b", "#8a6bb0", "#b3402a", "#3d5a80", "#d08ca0")
+LINE = 50  # letters of a legend's line
 
 
 def draw_recovery(path: Path) -> Path:
     """The picture of a results file; returns where it was written."""
-    told = json.loads(path.read_text())
-    runs = [*told["runs"], *told["cut_short"]]
+    found = json.loads(path.read_text())
+    runs = [*found["runs"], *found["cut_short"]]
     budgets = sorted({run["times"] for run in runs}, key=float)
-    figure = Figure(figsize=(3.2 * len(budgets) + 0.6, 3.8), layout="constrained")
+    most = max(len({schedule(run) for run in runs if run["times"] == b}) for b in budgets)
+    size = (3.2 * len(budgets) + 0.6, 3.4 + 0.2 * most)  # room for the legends
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(budgets), squeeze=False, sharey=True)[0]
     kinds = list(dict.fromkeys(kind(run) for run in runs))
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(kinds)}
@@ -56,7 +62,7 @@ def draw_budget(
             panel.plot(
                 range(1, len(losses) + 1), losses, color=colours[kind(run)],
                 linestyle="--" if "cut_short" in run else "-", linewidth=1.0,
-                label=f"{name}: {changes}" if run is mine[0] else None,
+                label=fill(f"{told(run)}: {changes}", LINE) if run is mine[0] else None,
             )  # fmt: skip
     panel.set(title=f"{times}x fewer parameters", xlabel="epoch", yscale="log")
     panel.xaxis.get_major_locator().set_params(integer=True)
@@ -65,6 +71,14 @@ def draw_budget(
         frameon=False, fontsize=6, title="points on the test images, by epochs", title_fontsize=6,
         loc="upper center", bbox_to_anchor=(0.5, -0.2),
     )  # fmt: skip
+
+
+def told(run: dict[str, Any]) -> str:
+    """A run's schedule; what cycles in a row have in common is said once."""
+    rows = groupby((cycle.partition(" ") for cycle in cycles_of(run)), itemgetter(2))
+    return " + ".join(
+        f"{' + '.join(count for count, *_ in row)} {how}".strip() for how, row in rows
+    )
 
 
 def kind(run: dict[str, Any]) -> str:

@@ -9,16 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+import accelerate
 import torch
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from safetensors.torch import save_file
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from torch.utils.data import DataLoader, TensorDataset
 
 import tenfold
 from tenfold.tune import tune
-from tenfold.tune.engine import Launched
-from tenfold.tune.rates import groups
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair
 
@@ -70,17 +69,25 @@ def everything(folder):
     return told, weights, histories
 
 
-def prepare_sharded(self, student, optimiser):
-    """What Accelerate does for FSDP2, which it leaves out on CPUs."""
-    fully_shard(student, mesh=init_device_mesh("cpu", (self.here.size,)))
-    return student, torch.optim.AdamW(groups(student, FROZEN.weight_decay))
+def spreading(**asked):
+    """Accelerate as it is on several GPUs when told to use FSDP2, which it leaves out on CPUs."""
+    accelerator = accelerate.Accelerator(**asked)
+    accelerator.state.distributed_type = DistributedType.FSDP
+    accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
+        fsdp_version=2, cpu_ram_efficient_loading=True, auto_wrap_policy="SIZE_BASED_WRAP",
+        min_num_params=50,
+    )  # fmt: skip
+    return accelerator
 
 
 def fully_sharded(folder):
     """Parameters spread over the processes; trained, then taken up from disk."""
     teacher, _ = make_pair()
     found = {}
-    with mock.patch.object(Launched, "prepare", prepare_sharded):
+    with (
+        mock.patch.dict(AcceleratorState._shared_state),
+        mock.patch("tenfold.tune.engine.accelerate", return_value=mock.Mock(Accelerator=spreading)),
+    ):
         for name in ("fsdp", "fsdp again"):
             tuned = fine_tune(Images(teacher), FROZEN, folder / "sharded")
             found.update({f"{name}.{k}": v for k, v in tuned.model.state_dict().items()})

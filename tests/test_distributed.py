@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 from tenfold.errors import InputError, MissingExtra
 from tenfold.processes import World, gathered, once, opened, outcome, own, share, world
 from tenfold.threads import parallel_map, torch_threads
-from tests.distributed_run import everything
+from tenfold.tune.wrapping import settle_wrapping
 
 pytest.importorskip("accelerate")
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,8 @@ def read(folder, rank):
 
 
 def test_two_processes_plan_and_train_as_one(launched, tmp_path):
+    from tests.distributed_run import everything  # needs Accelerate
+
     with torch_threads(1):  # as the two have: sums come out alike to the last bit
         plan, weights, histories = everything(tmp_path)
     first, second = read(launched, 0), read(launched, 1)
@@ -79,6 +82,19 @@ def test_spread_parameters_end_as_whole_ones(launched):
         name = key.removeprefix("split.")
         torch.testing.assert_close(weights[f"fsdp.{name}"], weights[key], rtol=0, atol=1e-5)
         assert torch.equal(weights[f"fsdp again.{name}"], weights[f"fsdp.{name}"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "told"),
+    [("FSDP", 1, "--fsdp_version 2"), ("DEEPSPEED", None, "DDP or FSDP2")],
+)
+def test_other_wrappings_are_refused(kind, version, told):
+    from accelerate.utils import DistributedType
+
+    plugin = SimpleNamespace(fsdp_version=version)
+    state = SimpleNamespace(distributed_type=DistributedType(kind), fsdp_plugin=plugin)
+    with pytest.raises(InputError, match=told):
+        settle_wrapping(state)
 
 
 def test_one_process_writes(launched):

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from tenfold.processes import World, accelerate, on_cpu, world
 from tenfold.tune.batches import part_of
+from tenfold.tune.wrapping import settle_wrapping
 
 
 class Alone:
@@ -71,6 +72,7 @@ class Launched(Alone):
     def __init__(self) -> None:
         self.here = world()
         self._accelerator = accelerate().Accelerator(mixed_precision="no", cpu=on_cpu())
+        settle_wrapping(self._accelerator.state)
 
     def device(self, given: torch.device) -> torch.device:
         return self._accelerator.device

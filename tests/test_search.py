@@ -111,6 +111,22 @@ def test_a_search_that_is_cut_off_still_proves_a_true_bound(problem, visits):
     assert problem.fits(closed.selection)
 
 
+@pytest.mark.parametrize("costs", [(12, 3, 10, 1), (7, 5, 13), (1, 1, 1), (3, 6, 9, 11)])
+def test_a_budget_that_leaves_no_room_has_a_true_bound(costs):
+    """Shares that add up to 1 only but for rounding."""
+    curves = [
+        curve(site(index), name, [cost], [error])
+        for index, least in enumerate(costs)
+        for name, cost, error in (("dense", 20, 0.0), ("svd", least, 1.0))
+    ]
+    damages = [c.errors * c.energy for c in curves]
+    survey = survey_of(map(site, range(len(costs))), 20.0 * len(costs))
+    problem = make_problem(curves, damages, survey, (Limit("params", "x", float(sum(costs))),))
+    assert lower_bound(problem) <= len(costs) * (1 + 1e-9)
+    found = METHODS["continuous"](problem, 0)
+    assert found.bound == pytest.approx(len(costs)) == problem.damage(found.selection)
+
+
 @settings(max_examples=50, deadline=None)
 @given(problems())
 def test_the_certificate_is_a_true_bound(problem):

@@ -18,6 +18,7 @@ from tenfold.quantity import say_quantity
 from tenfold.values import Limit, Site, Survey
 
 Selection = tuple[int, ...]  # a row of each menu
+SLACK = 1e-12  # of rounding in sums of shares
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Problem:
 
     def fits(self, selection: Selection) -> bool:
         """Whether no limit is exceeded."""
-        return bool((self.usage(selection) <= 1 + 1e-12).all())
+        return bool((self.usage(selection) <= 1 + SLACK).all())
 
 
 def make_problem(

@@ -7,9 +7,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from tenfold.search._problem import Menu, Problem, Selection, joint_failure
+from tenfold.search._problem import SLACK, Menu, Problem, Selection, joint_failure
 
-SLACK = 1e-12  # of rounding in sums of shares
 ROUNDS = 6  # of exchanges; two or three suffice in practice
 
 

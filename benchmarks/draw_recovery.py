@@ -22,7 +22,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from recover_earlier import cycles_of, schedule
+from recover_earlier import cycles_of
 
 COLOURS = ("#8d989e", "#1f6f8b", "#7a9a3a", "#c98a2b", "#8a6bb0", "#b3402a", "#3d5a80", "#d08ca0")
 LINE = 50  # letters of a legend's line
@@ -32,15 +32,18 @@ def draw_recovery(path: Path) -> Path:
     """The picture of a results file; returns where it was written."""
     found = json.loads(path.read_text())
     runs = [*found["runs"], *found["cut_short"]]
-    budgets = sorted({run["times"] for run in runs}, key=float)
-    most = max(len({schedule(run) for run in runs if run["times"] == b}) for b in budgets)
+    budgets = {
+        times: [run for run in runs if run["times"] == times]
+        for times in sorted({run["times"] for run in runs}, key=float)
+    }
+    most = max(len(set(map(told, mine))) for mine in budgets.values())
     size = (3.2 * len(budgets) + 0.6, 3.4 + 0.2 * most)  # room for the legends
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(budgets), squeeze=False, sharey=True)[0]
     kinds = list(dict.fromkeys(kind(run) for run in runs))
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(kinds)}
-    for panel, times in zip(panels, budgets, strict=True):
-        draw_budget(panel, times, [run for run in runs if run["times"] == times], colours)
+    for panel, (times, mine) in zip(panels, budgets.items(), strict=True):
+        draw_budget(panel, times, mine, colours)
     panels[0].set_ylabel("training loss")
     out = path.with_suffix(".svg")
     part = out.with_suffix(".part")
@@ -54,15 +57,15 @@ def draw_budget(
     panel: Axes, times: str, runs: Sequence[dict[str, Any]], colours: Mapping[str, str]
 ) -> None:
     """One curve a run, and with each schedule what it came to on the test images."""
-    for name in dict.fromkeys(schedule(run) for run in runs):
-        mine = [run for run in runs if schedule(run) == name]
+    for name in dict.fromkeys(map(told, runs)):
+        mine = [run for run in runs if told(run) == name]
         changes = ", ".join(f"{run['change']:+.2f}" for run in mine)
         for run in mine:
             losses = [epoch["loss"] for epoch in run["history"]]
             panel.plot(
                 range(1, len(losses) + 1), losses, color=colours[kind(run)],
                 linestyle="--" if "cut_short" in run else "-", linewidth=1.0,
-                label=fill(f"{told(run)}: {changes}", LINE) if run is mine[0] else None,
+                label=fill(f"{name}: {changes}", LINE) if run is mine[0] else None,
             )  # fmt: skip
     panel.set(title=f"{times}x fewer parameters", xlabel="epoch", yscale="log")
     panel.xaxis.get_major_locator().set_params(integer=True)
@@ -74,11 +77,9 @@ def draw_budget(
 
 
 def told(run: dict[str, Any]) -> str:
-    """A run's schedule; what cycles in a row have in common is said once."""
+    """A run's schedule: ``12 + 28 blended`` began plain, ``12, 28 blended`` did not."""
     rows = groupby((cycle.partition(" ") for cycle in cycles_of(run)), itemgetter(2))
-    return " + ".join(
-        f"{' + '.join(count for count, *_ in row)} {how}".strip() for how, row in rows
-    )
+    return " + ".join(f"{', '.join(count for count, *_ in row)} {how}".strip() for how, row in rows)
 
 
 def kind(run: dict[str, Any]) -> str:

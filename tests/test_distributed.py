@@ -18,7 +18,7 @@ from tenfold.processes import World, gathered, once, opened, outcome, own, share
 from tenfold.threads import parallel_map, torch_threads
 from tenfold.tune.wrapping import settle_wrapping
 
-pytest.importorskip("accelerate")
+accelerate = pytest.importorskip("accelerate")
 ROOT = Path(__file__).parents[1]
 
 
@@ -89,10 +89,10 @@ def test_spread_parameters_end_as_whole_ones(launched):
     [("FSDP", 1, "--fsdp_version 2"), ("DEEPSPEED", None, "DDP or FSDP2")],
 )
 def test_other_wrappings_are_refused(kind, version, told):
-    from accelerate.utils import DistributedType
-
     plugin = SimpleNamespace(fsdp_version=version)
-    state = SimpleNamespace(distributed_type=DistributedType(kind), fsdp_plugin=plugin)
+    state = SimpleNamespace(
+        distributed_type=accelerate.utils.DistributedType(kind), fsdp_plugin=plugin
+    )
     with pytest.raises(InputError, match=told):
         settle_wrapping(state)
 

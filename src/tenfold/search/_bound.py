@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tenfold.search._problem import SLACK, Problem
+from tenfold.search._problem import CAPACITY, Problem
 
 BISECTIONS = 60
 CYCLES = 4
@@ -36,10 +36,10 @@ def best_prices(problem: Problem) -> Tensor:
 
 
 def dual(problem: Problem, prices: Tensor) -> float:
-    """The Lagrangian at these prices. A selection may use as much as rounding makes of 1: without
-    this, prices that rise without end make a bound without end of it."""
+    """The Lagrangian at these prices. With a capacity of 1, rounding alone could exceed it, and
+    prices that then rise without end would make a false bound."""
     relaxed = sum(_cheapest(menu.damage, menu.costs, prices)[0] for menu in problem.menus)
-    return float(relaxed - prices.sum() * (1 + SLACK))
+    return float(relaxed - prices.sum() * CAPACITY)
 
 
 def _best_price(problem: Problem, prices: Tensor, limit: int) -> float:
@@ -60,9 +60,8 @@ def _excess(problem: Problem, prices: Tensor, limit: int, price: float) -> float
     """Usage beyond the capacity of one limit when it has this price."""
     tried = prices.clone()
     tried[limit] = price
-    return (
-        float(sum(_cheapest(m.damage, m.costs, tried)[1][limit] for m in problem.menus)) - 1 - SLACK
-    )
+    used = sum(_cheapest(m.damage, m.costs, tried)[1][limit] for m in problem.menus)
+    return float(used) - CAPACITY
 
 
 def _cheapest(damage: Tensor, costs: Tensor, prices: Tensor) -> tuple[float, Tensor]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from tenfold.search._bound import best_prices, dual
-from tenfold.search._problem import SLACK, Menu, Problem, Selection
+from tenfold.search._problem import CAPACITY, Menu, Problem, Selection
 
 VISITS = 20_000
 SAME = 1e-9  # damages closer than this, relatively, count as one
@@ -89,7 +89,7 @@ def descend(
             best, incumbent = list(chosen), damage
             return
         here = kept[depth]
-        floor = damage + sum(p * (u - 1 - SLACK) for p, u in zip(price, used)) + rest[depth + 1]
+        floor = damage + sum(p * (u - CAPACITY) for p, u in zip(price, used)) + rest[depth + 1]
         for row, priced, costs, harm in zip(here.rows, here.priced, here.costs, here.damage):
             if floor + priced >= incumbent * (1 - SAME):
                 return
@@ -97,7 +97,7 @@ def descend(
                 left_out = min(left_out, floor + priced)
                 return
             after = [u + c for u, c in zip(used, costs)]
-            if max(after) <= 1 + SLACK and damage + harm < incumbent * (1 - SAME):
+            if max(after) <= CAPACITY and damage + harm < incumbent * (1 - SAME):
                 visit(depth + 1, [*chosen, (here.site, row)], damage + harm, after)
 
     visit(0, [], 0.0, [0.0] * len(price))

@@ -19,6 +19,7 @@ from tenfold.values import Limit, Site, Survey
 
 Selection = tuple[int, ...]  # a row of each menu
 SLACK = 1e-12  # of rounding in sums of shares
+CAPACITY = 1 + SLACK  # what a selection may use of each limit
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Problem:
 
     def fits(self, selection: Selection) -> bool:
         """Whether no limit is exceeded."""
-        return bool((self.usage(selection) <= 1 + SLACK).all())
+        return bool((self.usage(selection) <= CAPACITY).all())
 
 
 def make_problem(

@@ -7,7 +7,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from tenfold.search._problem import SLACK, Menu, Problem, Selection, joint_failure
+from tenfold.search._problem import CAPACITY, SLACK, Menu, Problem, Selection, joint_failure
 
 ROUNDS = 6  # of exchanges; two or three suffice in practice
 
@@ -28,7 +28,7 @@ def repair(problem: Problem, selection: Selection) -> Selection:
     """Step down where it hurts least per share saved, until every limit holds."""
     rows = list(selection)
     usage = problem.usage(selection)
-    while bool((usage > 1 + SLACK).any()):
+    while bool((usage > CAPACITY).any()):
         moves = [_step_down(menu, row, usage) for menu, row in zip(problem.menus, rows)]
         price, site, row = min((price, site, row) for site, (price, row) in enumerate(moves))
         if price == torch.inf:
@@ -54,7 +54,7 @@ def fill(problem: Problem, selection: Selection) -> Selection:
     """Spend slack: the step that removes most damage per share, as long as one fits."""
     rows = list(selection)
     while True:
-        room = 1 + SLACK - problem.usage(tuple(rows))
+        room = CAPACITY - problem.usage(tuple(rows))
         moves = [_step_up(menu, row, room) for menu, row in zip(problem.menus, rows)]
         gain, site, row = max((gain, -site, row) for site, (gain, row) in enumerate(moves))
         if gain <= 0:
@@ -79,7 +79,7 @@ def exchange(problem: Problem, selection: Selection) -> Selection:
     usage = problem.usage(selection)
     for i, j in combinations(range(len(rows)), 2):
         first, second = problem.menus[i], problem.menus[j]
-        free = 1 + SLACK - (usage - first.costs[rows[i]] - second.costs[rows[j]])
+        free = CAPACITY - (usage - first.costs[rows[i]] - second.costs[rows[j]])
         now = first.damage[rows[i]] + second.damage[rows[j]]
         total, pair = best_pair(first, second, free)
         if total < float(now) * (1 - 1e-9):

@@ -6,13 +6,13 @@ from typing import Any
 
 from tenfold.errors import bad_value
 
-FOREIGN = ("DEEPSPEED", "MEGATRON_LM", "XLA")  # these take the steps themselves
+FOREIGN = ("DEEPSPEED", "MEGATRON_LM", "XLA")  # these take steps of their own
 
 
 def settle_wrapping(state: Any) -> None:
     """Make an ``AcceleratorState`` one under which fine-tuning is what it is in one process.
 
-    Raises InputError for engines that take the steps themselves, and for FSDP1, which flattens
+    Raises InputError for engines that take steps of their own, and for FSDP1, which flattens
     the parameters.
     """
     if state.distributed_type in FOREIGN:
@@ -28,4 +28,5 @@ def settle_wrapping(state: Any) -> None:
             "FSDP must be of version 2", plugin.fsdp_version,
             "add --fsdp_version 2, or fsdp_version: 2 to Accelerate's configuration",
         )  # fmt: skip
-    plugin.cpu_ram_efficient_loading = False  # it fails on BatchNorm's buffers, and all have it all
+    # It fails on BatchNorm's buffers, and every process has the whole network already.
+    plugin.cpu_ram_efficient_loading = False

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import cifar
-from tenfold.tune.few import blend
+from tenfold.data.few import blend
 
 BATCH, PAD = 128, 4
 
@@ -68,8 +68,11 @@ class Augmented:
         columns = (left + torch.where(mirrored, along.flip(0), along)).to(device)
         down = (top + along).to(device)
         wide = self.pixels[rows].movedim(1, -1)
-        picked = wide[torch.arange(len(rows), device=device)[:, None, None],
-                      down[:, :, None], columns[:, None, :]]  # fmt: skip
+        picked = wide[
+            torch.arange(len(rows), device=device)[:, None, None],
+            down[:, :, None],
+            columns[:, None, :],
+        ]
         return picked.movedim(-1, 1)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.tune import TuneSettings
-from tenfold.tune.distill import output_loss
-from tenfold.tune.engine import Alone
-from tenfold.tune.loop import size
+from tenfold.training import TuneSettings
+from tenfold.training.distill import output_loss
+from tenfold.training.engine import Alone
+from tenfold.training.loop import size
 
 AVERAGE = Alone().average  # over the one process
 

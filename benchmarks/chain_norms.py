@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from tenfold.chains import balance_all, chains
+from tenfold.formats.chains import balance_all, chains
 
 
 class ScaleNorm(nn.Module):

@@ -10,7 +10,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from tenfold.tune import loop
+from tenfold.training import loop
 
 
 def sized_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -19,10 +19,13 @@ def sized_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
     found = []
     for p in model.parameters():
         size = float(p.detach().square().mean().sqrt()) if p.ndim > 1 else 0.1
-        found.append({
-            "params": [p], "weight_decay": decay if p.ndim > 1 else 0.0,
-            "share": min(4.0, max(0.25, size / 0.1)),
-        })  # fmt: skip
+        found.append(
+            {
+                "params": [p],
+                "weight_decay": decay if p.ndim > 1 else 0.0,
+                "share": min(4.0, max(0.25, size / 0.1)),
+            }
+        )
     return found
 
 
@@ -40,6 +43,8 @@ def factor_rates() -> Iterator[None]:
             group["lr"] = rate
         return found
 
-    with mock.patch.object(loop, "groups", sized_groups), \
-            mock.patch.object(torch.optim.AdamW, "step", scaled):  # fmt: skip
+    with (
+        mock.patch.object(loop, "groups", sized_groups),
+        mock.patch.object(torch.optim.AdamW, "step", scaled),
+    ):
         yield

@@ -10,12 +10,12 @@ from torch import nn
 import cifar
 import tenfold
 from augmented import Augmented
-from tenfold.chains import links_of
 from tenfold.formats import FORMATS
-from tenfold.survey import describe
-from tenfold.tune import Tuned, TuneSettings, tune
-from tenfold.tune.loop import size
-from tenfold.tune.score import Score
+from tenfold.formats.chains import links_of
+from tenfold.survey.stage import describe
+from tenfold.training import Tuned, TuneSettings, tune
+from tenfold.training.loop import size
+from tenfold.training.score import Score
 
 
 def in_stages(
@@ -33,9 +33,12 @@ def in_stages(
         share = times ** (-stage / stages)
         plan = tenfold.plan(dense, cifar.example(), {"params": share * size(original)})
         tuned = tune(
-            tenfold.apply(plan, dense), original, data, score=score,
+            tenfold.apply(plan, dense),
+            original,
+            data,
+            score=score,
             settings=replace(settings, epochs=settings.epochs // stages),
-        )  # fmt: skip
+        )
         dense = composed(original, tuned.model, plan)
     assert tuned is not None
     return tuned

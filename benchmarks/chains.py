@@ -25,9 +25,9 @@ from chain_norms import folded, with_norms
 from chain_rates import factor_rates
 from chain_stages import in_stages
 from recover_setup import plan_for
-from tenfold.tune import TuneSettings, tune
-from tenfold.tune.loop import size
-from tenfold.tune.score import accuracy
+from tenfold.training import TuneSettings, tune
+from tenfold.training.loop import size
+from tenfold.training.score import accuracy
 from written import RESULTS, read_json, write_json
 
 TIMES = "5.2"
@@ -68,7 +68,7 @@ def variants(images: Tensor) -> dict[str, tuple[Callable[[nn.Module], nn.Module]
 def unbalanced(_: nn.Module) -> nn.Module:
     """Factored as always, but with the sizes that the decomposition gives the factors."""
     original = cifar.resnet20()
-    with mock.patch("tenfold.rebuild.balance_all"):
+    with mock.patch("tenfold.build.rebuild.balance_all"):
         return tenfold.apply(plan_for("resnet20", TIMES, original), original)
 
 
@@ -89,9 +89,14 @@ def main() -> None:
     path = RESULTS / "chains.json"
     key = f"{arguments.images} images, {arguments.epochs} epochs"
     found = read_json(path)
-    table = found.setdefault(key, {
-        "original": accuracy(original, judge), "before": accuracy(factored, judge), "runs": {},
-    })["runs"]  # fmt: skip
+    table = found.setdefault(
+        key,
+        {
+            "original": accuracy(original, judge),
+            "before": accuracy(factored, judge),
+            "runs": {},
+        },
+    )["runs"]
     base = TuneSettings().peak_rate(size(original), size(factored))
     menu = variants(judge[0][0])
 
@@ -114,12 +119,13 @@ def main() -> None:
             else:
                 tuned = tune(prepare(factored), original, data, settings=settings, score=score)
         table[name] = {
-            "after": round(score(folded(tuned.model)), 2), "rate": settings.rate,
+            "after": round(score(folded(tuned.model)), 2),
+            "rate": settings.rate,
             "cpu_seconds": round(time.process_time() - began),
             "scores": [round(h["score"], 2) for h in tuned.history],
             "largest_gradient": [round(h["gradient"], 2) for h in tuned.history],
             "losses": [round(h["loss"], 4) for h in tuned.history],
-        }  # fmt: skip
+        }
         print(name, table[name], flush=True)
         write_json(path, found)
 

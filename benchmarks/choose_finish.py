@@ -21,8 +21,8 @@ from choose_teacher import DECAYED
 from judged import judged
 from recover_one import latest
 from recover_setup import factored_for
-from tenfold.tune import tune
-from tenfold.tune.batchnorm import reestimate
+from tenfold.training import tune
+from tenfold.training.batchnorm import reestimate
 from written import RESULTS, read_json, write_json
 
 OUT = RESULTS / "choose_finish.json"
@@ -32,9 +32,10 @@ WAYS = {
     "patched, a tenth of the rate": (HalfPatched, replace(BASE, rate=2e-4)),
     "plain, a third of the rate": (Augmented, replace(BASE, rate=7e-4)),
     "plain, a third of the rate, weights averaged": (
-        Augmented, replace(BASE, rate=7e-4, ema=0.995),
+        Augmented,
+        replace(BASE, rate=7e-4, ema=0.995),
     ),
-}  # fmt: skip
+}
 
 
 def main() -> None:

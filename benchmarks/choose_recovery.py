@@ -23,7 +23,7 @@ import cifar
 from branch import Branch
 from judged import judged
 from recover_setup import IMAGES, factored_for, told
-from tenfold.tune import TuneSettings
+from tenfold.training import TuneSettings
 from train_together import time_layouts, train_together
 from written import RESULTS, write_json
 
@@ -49,11 +49,12 @@ def branches_of(student: nn.Module, precision: str, last: bool) -> list[Branch]:
     """A copy of the network for every way."""
     return [
         Branch(
-            copy.deepcopy(student), FEEDS.index(images),
+            copy.deepcopy(student),
+            FEEDS.index(images),
             replace(settings, precision=precision, channels_last=last),
         )
         for images, settings in WAYS.values()
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:
@@ -76,10 +77,13 @@ def main() -> None:
     kept = cifar.shown("train", cifar.HELD)
     found: dict[str, Any] = {
         "held_out": {name: round(judged(b.student, kept), 2) for name, b in zip(WAYS, branches)},
-        **done, "milliseconds_a_step_of_all": milliseconds,
-        "arithmetic": [precision, "channels last" if last else "channels first"], "times": TIMES,
-        "device": told(device), "torch": torch.__version__,
-    }  # fmt: skip
+        **done,
+        "milliseconds_a_step_of_all": milliseconds,
+        "arithmetic": [precision, "channels last" if last else "channels first"],
+        "times": TIMES,
+        "device": told(device),
+        "torch": torch.__version__,
+    }
     print(json.dumps(found, indent=1))
     write_json(RESULTS / "choose_recovery.json", found)
 

@@ -61,11 +61,13 @@ def branches_of(student: nn.Module, precision: str, last: bool) -> list[Branch]:
     """A copy of the network for every way."""
     return [
         Branch(
-            copy.deepcopy(student), 0, replace(settings, precision=precision, channels_last=last),
+            copy.deepcopy(student),
+            0,
+            replace(settings, precision=precision, channels_last=last),
             teacher,
         )
         for teacher, settings in WAYS.values()
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:
@@ -91,10 +93,13 @@ def main() -> None:
         },
         "teachers": {
             name: round(judged(one.to(device), kept), 2) for name, one in zip(TEACHERS, teachers())
-        }, **done,
+        },
+        **done,
         "milliseconds_a_step_of_all": timed,
-        "times": TIMES, "device": told(device), "torch": torch.__version__,
-    }  # fmt: skip
+        "times": TIMES,
+        "device": told(device),
+        "torch": torch.__version__,
+    }
     print(json.dumps(found, indent=1))
     write_json(RESULTS / "choose_teacher.json", found)
 

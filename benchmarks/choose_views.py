@@ -25,9 +25,9 @@ from augmented import Augmented, HalfPatched
 from choose_recovery import HOT, TIMES
 from judged import judged
 from recover_one import latest
-from tenfold.tune import TuneSettings, tune
-from tenfold.tune.read_settings import read_settings
-from tenfold.tune.views import with_views
+from tenfold.training import TuneSettings, tune
+from tenfold.training.read_settings import read_settings
+from tenfold.training.views import with_views
 from written import RESULTS, read_json, write_json
 
 OUT = RESULTS / "choose_views.json"
@@ -55,9 +55,11 @@ def recovered(
     return {
         "held_out": judged(model, kept),
         "original_viewed": judged(Viewed(original, settings.views).eval(), kept),
-        "epochs": settings.epochs, "seconds": round(seconds, 1),
-        "threads": torch.get_num_threads(), "torch": torch.__version__,
-    }  # fmt: skip
+        "epochs": settings.epochs,
+        "seconds": round(seconds, 1),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 def main() -> None:
@@ -78,9 +80,14 @@ def main() -> None:
     alone = {"plan_alone": judged(small, kept), "original": judged(original, kept)}
     for count in map(int, arguments.views.split("/")):
         settings = replace(
-            HOT, epochs=arguments.epochs, views=count, seed=arguments.seed, precision="auto",
-            channels_last=True, **read_settings(arguments.tuning),
-        )  # fmt: skip
+            HOT,
+            epochs=arguments.epochs,
+            views=count,
+            seed=arguments.seed,
+            precision="auto",
+            channels_last=True,
+            **read_settings(arguments.tuning),
+        )
         row = {**recovered(small, original, data, settings, kept), **alone}
         name = f"views {count}, seed {arguments.seed} {arguments.tuning}".rstrip()
         print(name, row, flush=True)

@@ -138,13 +138,16 @@ class ResNet(nn.Module):
         stages = [
             nn.Sequential(
                 *(
-                    Block(widths[k] if b == 0 else widths[k + 1], widths[k + 1],
-                          2 if b == 0 and k > 0 else 1)
+                    Block(
+                        widths[k] if b == 0 else widths[k + 1],
+                        widths[k + 1],
+                        2 if b == 0 and k > 0 else 1,
+                    )
                     for b in range(blocks)
                 )
             )
             for k in range(3)
-        ]  # fmt: skip
+        ]
         self.layer1, self.layer2, self.layer3 = stages
         self.linear = nn.Linear(64, 10)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.chains import chains, grouped
+from tenfold.formats.chains import chains, grouped
 
 
 class Composed(nn.Sequential):
@@ -28,10 +28,13 @@ class Composed(nn.Sequential):
             along(links, name) for name in ("stride", "padding", "dilation")
         )
         return F.conv2d(
-            x, self.kernel(x).to(memory_format=self.layout(x)), links[-1].bias,
-            stride=[math.prod(s) for s in stride], padding=[sum(p) for p in padding],
+            x,
+            self.kernel(x).to(memory_format=self.layout(x)),
+            links[-1].bias,
+            stride=[math.prod(s) for s in stride],
+            padding=[sum(p) for p in padding],
             dilation=[math.prod(d) for d in dilation],
-        )  # fmt: skip
+        )
 
     def kernel(self, x: Tensor) -> Tensor:
         """``(out, in, height, width)``, in the type in which ``x`` is to be convolved."""

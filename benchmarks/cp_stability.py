@@ -21,7 +21,7 @@ import tenfold
 from tenfold.demo.data import Shuffled, read_split
 from tenfold.demo.network import example, load_network
 from tenfold.errors import TrainingError
-from tenfold.tune import TuneSettings, tune
+from tenfold.training import TuneSettings, tune
 from written import RESULTS, write_json
 
 BATCH = 16
@@ -60,8 +60,11 @@ def main() -> None:
     student = tenfold.apply(plan, teacher)
     found: dict[str, Any] = {
         "formats": [choice.format for choice in plan.choices],
-        "steps": arguments.steps, "batch": BATCH, "rate": 1e-3, "ways": {},
-    }  # fmt: skip
+        "steps": arguments.steps,
+        "batch": BATCH,
+        "rate": 1e-3,
+        "ways": {},
+    }
     for name, changes in WAYS.items():
         usual = TuneSettings(epochs=1, rate=1e-3, reestimate=5, **changes)
         runs = [
@@ -70,11 +73,13 @@ def main() -> None:
         ]
         norms = [run["gradient"] for run in runs if "gradient" in run]
         found["ways"][name] = {
-            "seeds": len(runs), "not_finite": sum(not run["finite"] for run in runs),
-            "largest_gradient": max(norms), "median_largest": statistics.median(norms),
+            "seeds": len(runs),
+            "not_finite": sum(not run["finite"] for run in runs),
+            "largest_gradient": max(norms),
+            "median_largest": statistics.median(norms),
             "median_loss": round(statistics.median(r["loss"] for r in runs if "loss" in r), 4),
             "gradients": norms,
-        }  # fmt: skip
+        }
         print(name, {k: v for k, v in found["ways"][name].items() if k != "gradients"}, flush=True)
     write_json(RESULTS / "cp_stability.json", found)
 

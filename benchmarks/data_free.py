@@ -25,16 +25,17 @@ import torch
 from torch import Tensor, nn
 
 import tenfold
-from tenfold.budget import resolve_budget
-from tenfold.curves import Curve, plain_damage, trace_curves
-from tenfold.progress import Clock
-from tenfold.realise import fitted_on
-from tenfold.rebuild import rebuild
-from tenfold.reconstruct import reconstruct
+from tenfold.build.rebuild import rebuild
+from tenfold.build.reconstruct import reconstruct
+from tenfold.curves import measure_damages
+from tenfold.curves.trace import Curve, plain_damage, trace_curves
+from tenfold.machine.progress import Clock
+from tenfold.pipeline.realise import fitted_on
 from tenfold.search import METHODS, search
-from tenfold.sense import Sensed, measure_damages, sense
-from tenfold.survey import survey
-from tenfold.tune.score import accuracy
+from tenfold.search.budget import resolve_budget
+from tenfold.sense import Sensed, sense
+from tenfold.survey.stage import survey
+from tenfold.training.score import accuracy
 from tenfold.values import Plan, Survey
 from written import RESULTS, write_json
 
@@ -57,9 +58,16 @@ def network(name: str, split: str) -> tuple[nn.Module, Any, list[Any]]:
 
 
 def rows(
-    model: nn.Module, found: Survey, batches: Sequence[Any], base: float, method: str,
-    curves: Sequence[Curve], damages: Sequence[Tensor], sensed: Sensed, budgets: Sequence[float],
-) -> dict[str, Any]:  # fmt: skip
+    model: nn.Module,
+    found: Survey,
+    batches: Sequence[Any],
+    base: float,
+    method: str,
+    curves: Sequence[Curve],
+    damages: Sequence[Tensor],
+    sensed: Sensed,
+    budgets: Sequence[float],
+) -> dict[str, Any]:
     """Points lost, gap and seconds of one method at every budget."""
     lost: dict[str, Any] = {}
     for times in budgets:
@@ -72,11 +80,14 @@ def rows(
         if sensed.batches:
             built = reconstruct(model, built, plan, fitted_on(sensed), sensed.metrics)
         lost[f"{times:g}x"] = {
-            "lost": round(base - accuracy(built, batches), 2), "alone": alone,
-            "params": sum(p.numel() for p in built.parameters()), "gap": plan.gap,
+            "lost": round(base - accuracy(built, batches), 2),
+            "alone": alone,
+            "params": sum(p.numel() for p in built.parameters()),
+            "gap": plan.gap,
             "threads": torch.get_num_threads(),
-            "search_seconds": round(seconds, 2), "layers": spread(plan),
-        }  # fmt: skip
+            "search_seconds": round(seconds, 2),
+            "layers": spread(plan),
+        }
         print(method, times, lost[f"{times:g}x"], flush=True)
     return lost
 
@@ -93,10 +104,12 @@ def together(
         seconds = time.perf_counter() - began
         lost[f"{times:g}x"] = {
             "lost": round(base - accuracy(result.model, batches), 2),
-            "params": int(result.report.after["params"]), "seconds": round(seconds, 1),
-            "threads": torch.get_num_threads(), "gap": result.plan.gap,
+            "params": int(result.report.after["params"]),
+            "seconds": round(seconds, 1),
+            "threads": torch.get_num_threads(),
+            "gap": result.plan.gap,
             "layers": spread(result.plan),
-        }  # fmt: skip
+        }
         print("end-to-end", times, lost[f"{times:g}x"], flush=True)
     return lost
 
@@ -151,9 +164,12 @@ def prepare(
 
 
 def write(
-    args: argparse.Namespace, base: float, name: str, row: dict[str, Any],
+    args: argparse.Namespace,
+    base: float,
+    name: str,
+    row: dict[str, Any],
     seconds: dict[str, float] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """A row beside those of other calls; only rows on test images are results."""
     print(f"{name:12}", *(f"{at} {x['lost']:6.2f}" for at, x in row.items()), sep="   ", flush=True)
     if args.split != "test":
@@ -161,11 +177,13 @@ def write(
     out = RESULTS / f"data_free_{args.network}.json"
     kept = json.loads(out.read_text()) if out.exists() else {"lost": {}}
     result = {
-        "command": f"python benchmarks/data_free.py --network {args.network}", "base": base,
+        "command": f"python benchmarks/data_free.py --network {args.network}",
+        "base": base,
         "lost": {**kept["lost"], name: {**kept["lost"].get(name, {}), **row}},
-        "seconds": seconds or kept.get("seconds", {}), "torch": torch.__version__,
+        "seconds": seconds or kept.get("seconds", {}),
+        "torch": torch.__version__,
         "machine": platform.machine(),
-    }  # fmt: skip
+    }
     write_json(out, result)
 
 

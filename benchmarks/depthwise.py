@@ -2,7 +2,8 @@
 
     python benchmarks/depthwise.py
 
-Shows where bf16 gradients fall back to slow kernels; ``tenfold.tune.slow_kernels`` is the answer.
+Shows where bf16 gradients fall back to slow kernels, and ``tenfold.training.slow_kernels``
+is the answer.
 Writes ``results/depthwise.json``.
 """
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tenfold.bench.interleave import interleave
+from tenfold.machine.interleave import interleave
 from written import RESULTS, write_json
 
 TYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -25,7 +26,7 @@ CASES = {  # kernel, stride, dilation
     "5x5": ((5, 5), 1, 1),
     "5x5, stride 2": ((5, 5), 2, 1),
     "3x3, dilation 2": ((3, 3), 1, 2),
-}  # fmt: skip
+}
 BATCH, CHANNELS, SIZE = 64, 64, 16
 
 
@@ -38,9 +39,7 @@ def work(case: tuple, dtype: torch.dtype) -> Callable[[], None]:
     padding = tuple(k // 2 * dilation for k in kernel)
 
     def run() -> None:
-        output: Tensor = F.conv2d(
-            inputs, weight, None, stride, padding, dilation, groups=CHANNELS
-        )  # fmt: skip
+        output: Tensor = F.conv2d(inputs, weight, None, stride, padding, dilation, groups=CHANNELS)
         output.backward(output.detach())
 
     return run

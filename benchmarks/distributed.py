@@ -28,8 +28,8 @@ from safetensors.torch import load_file, save_file
 import tenfold
 from tenfold.demo.data import Shuffled, read_split
 from tenfold.demo.network import example, load_network
-from tenfold.processes import once, world
-from tenfold.tune import TuneSettings, tune
+from tenfold.machine.processes import once, world
+from tenfold.training import TuneSettings, tune
 from written import RESULTS, write_json
 
 IMAGES = 1600
@@ -72,9 +72,7 @@ def run(processes: int, cache: str) -> dict[str, Any]:
     launch = launch if processes > 1 else []
     env = {**os.environ, "TENFOLD_CACHE": cache, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [sys.executable, *launch, __file__, "--folder", folder], check=True, env=env
-        )  # fmt: skip
+        subprocess.run([sys.executable, *launch, __file__, "--folder", folder], check=True, env=env)
         told = json.loads((Path(folder) / "told.json").read_text())
         return {**told, "weights": load_file(Path(folder) / "weights.safetensors")}
 
@@ -103,17 +101,21 @@ def main() -> None:
     apart = {
         precision: max(
             float((one["weights"][k] - v).abs().max())
-            for k, v in two["weights"].items() if k.startswith(precision)
+            for k, v in two["weights"].items()
+            if k.startswith(precision)
         )
         for precision in ("single", "double")
-    }  # fmt: skip
+    }
     told = {
-        "same_plan": one["plan"] == two["plan"], "largest_difference_of_weights": apart,
+        "same_plan": one["plan"] == two["plan"],
+        "largest_difference_of_weights": apart,
         "seconds": {f"{count} process(es)": times for count, times in least.items()},
         "speed_up": {s: round(least[1][s] / least[2][s], 2) for s in STAGES},
-        "cores": os.cpu_count(), "load_before_each": loads, "torch": torch.__version__,
+        "cores": os.cpu_count(),
+        "load_before_each": loads,
+        "torch": torch.__version__,
         "all_seconds": {str(c): [r["seconds"] for r in found] for c, found in runs.items()},
-    }  # fmt: skip
+    }
     write_json(RESULTS / "distributed.json", told)
     print(json.dumps(told, indent=1))
 

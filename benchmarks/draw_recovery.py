@@ -63,17 +63,24 @@ def draw_budget(
         for run in mine:
             losses = [epoch["loss"] for epoch in run["history"]]
             panel.plot(
-                range(1, len(losses) + 1), losses, color=colours[kind(run)],
-                linestyle="--" if "cut_short" in run else "-", linewidth=1.0,
+                range(1, len(losses) + 1),
+                losses,
+                color=colours[kind(run)],
+                linestyle="--" if "cut_short" in run else "-",
+                linewidth=1.0,
                 label=fill(f"{name}: {changes}", LINE) if run is mine[0] else None,
-            )  # fmt: skip
+            )
     panel.set(title=f"{times}x fewer parameters", xlabel="epoch", yscale="log")
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(
-        frameon=False, fontsize=6, title="points on the test images, by epochs", title_fontsize=6,
-        loc="upper center", bbox_to_anchor=(0.5, -0.2),
-    )  # fmt: skip
+        frameon=False,
+        fontsize=6,
+        title="points on the test images, by epochs",
+        title_fontsize=6,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.2),
+    )
 
 
 def told(run: dict[str, Any]) -> str:

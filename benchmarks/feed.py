@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from augmented import Augmented
-from tenfold.tune.run import EPOCH_SEEDS
+from tenfold.training.run import EPOCH_SEEDS
 
 
 class Feed:

@@ -36,10 +36,14 @@ def compressed(folder: str | None, budget: str, epochs: int, network: nn.Module)
         return load(folder, network)
     images, labels = read_split("train")
     return compress(
-        network, example(), budget, formats=FORMATS, tuning=replace(TUNING, epochs=epochs),
+        network,
+        example(),
+        budget,
+        formats=FORMATS,
+        tuning=replace(TUNING, epochs=epochs),
         data=Mixed(images[HELD_OUT:], labels[HELD_OUT:]),
         validation=list(images[:HELD_OUT].split(500)),
-    ).model  # fmt: skip
+    ).model
 
 
 def to_int8(model: nn.Module, original: nn.Module | None, calibrated: bool) -> Quantised:
@@ -47,9 +51,13 @@ def to_int8(model: nn.Module, original: nn.Module | None, calibrated: bool) -> Q
     images = list(read_split("train")[0][:HELD_OUT].split(100)) if calibrated else None
     with tempfile.TemporaryDirectory() as folder:
         return quantise(
-            model, example(), Path(folder) / "net.onnx", calibration=images, test=held_batches(),
+            model,
+            example(),
+            Path(folder) / "net.onnx",
+            calibration=images,
+            test=held_batches(),
             original=original,
-        )  # fmt: skip
+        )
 
 
 def show(title: str, done: Quantised) -> None:
@@ -65,18 +73,21 @@ def summary(done: Quantised) -> dict[str, Any]:
     original, ranks, int8 = done.files
     return {
         "times_smaller": {
-            "ranks": original.bytes / ranks.bytes, "int8": ranks.bytes / int8.bytes,
-            "both": original.bytes / int8.bytes, "wanted": WANTED,
+            "ranks": original.bytes / ranks.bytes,
+            "int8": ranks.bytes / int8.bytes,
+            "both": original.bytes / int8.bytes,
+            "wanted": WANTED,
         },
         "times_faster": {
             str(batch): original.latency[batch].busy / int8.latency[batch].busy
             for batch in original.latency
         },
         "points_lost": {
-            "ranks": original.accuracy - ranks.accuracy, "int8": ranks.accuracy - int8.accuracy,
+            "ranks": original.accuracy - ranks.accuracy,
+            "int8": ranks.accuracy - int8.accuracy,
             "both": original.accuracy - int8.accuracy,
         },
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -102,13 +113,17 @@ def main() -> None:
     print(json.dumps(claim, indent=1))
     kept = claim["times_smaller"]["both"] >= WANTED
     print(f"{'kept' if kept else 'missed'}: {claim['times_smaller']['both']:.2f}x smaller files")
-    write_json(asked.out, {
-        "command": f"python benchmarks/int8.py{' DIR' if asked.folder else ''}",
-        "budget": None if asked.folder else asked.budget,
-        "epochs": None if asked.folder else asked.epochs, **claim,
-        "runs": {title: quantised_to_json(done) for title, done in found.items()},
-        "seconds": time.perf_counter() - began,
-    })  # fmt: skip
+    write_json(
+        asked.out,
+        {
+            "command": f"python benchmarks/int8.py{' DIR' if asked.folder else ''}",
+            "budget": None if asked.folder else asked.budget,
+            "epochs": None if asked.folder else asked.epochs,
+            **claim,
+            "runs": {title: quantised_to_json(done) for title, done in found.items()},
+            "seconds": time.perf_counter() - began,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tenfold.tune.score import accuracy
+from tenfold.training.score import accuracy
 
 
 def judged(model: nn.Module, batches: list[Any]) -> float:

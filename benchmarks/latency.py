@@ -29,8 +29,8 @@ from torch import nn
 import networks
 import tenfold
 from tenfold.bench import Cell, compare, time_layers
-from tenfold.engines import ENGINES
-from tenfold.latency.cache import processor
+from tenfold.machine.conditions import processor
+from tenfold.runtimes.engines import ENGINES
 from written import write_json
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
@@ -98,9 +98,13 @@ def run_case(name: str, case: Case, engines: tuple[str, ...], seconds: float) ->
     began = time.perf_counter()
     model, example = networks.make(case.network)
     result = tenfold.compress(
-        model, example, case.budget, formats=case.formats, round_to=case.round_to,
+        model,
+        example,
+        case.budget,
+        formats=case.formats,
+        round_to=case.round_to,
         metric="frobenius",
-    )  # fmt: skip
+    )
     planned = time.perf_counter() - began
     models = {"before": model, "after": result.model}
     cells = compare(models, example, engines=engines, runs=60, seconds=seconds)
@@ -112,11 +116,16 @@ def run_case(name: str, case: Case, engines: tuple[str, ...], seconds: float) ->
             rows[engine]["wide_share"] = wide_share(models, example, wide, engine) / macs
     best = max(rows, key=lambda engine: rows[engine]["work_times_faster"])
     found = {
-        "budget": case.budget, "formats": case.formats, "times_fewer": fewer,
-        "wide_times_fewer_macs": macs, "engines": rows, "best_engine": best,
-        "latency": dict(result.report.measured), "goals": goals(case, rows, best, result),
+        "budget": case.budget,
+        "formats": case.formats,
+        "times_fewer": fewer,
+        "wide_times_fewer_macs": macs,
+        "engines": rows,
+        "best_engine": best,
+        "latency": dict(result.report.measured),
+        "goals": goals(case, rows, best, result),
         "seconds": {"compress": planned, "all": time.perf_counter() - began},
-    }  # fmt: skip
+    }
     show(name, found)
     return found
 
@@ -126,21 +135,26 @@ def row(cell: Cell, fewer: float) -> dict[str, Any]:
     before, after = cell.models["before"], cell.models["after"]
     work = cell.busy_ratio()
     return {
-        "version": cell.version, "before_ms": asdict(before.timing),
-        "after_ms": asdict(after.timing), "times_faster": cell.ratio(),
-        "work_times_faster": work, "share": work / fewer,
-        "bytes": [before.bytes, after.bytes], "memory": [before.memory, after.memory],
+        "version": cell.version,
+        "before_ms": asdict(before.timing),
+        "after_ms": asdict(after.timing),
+        "times_faster": cell.ratio(),
+        "work_times_faster": work,
+        "share": work / fewer,
+        "bytes": [before.bytes, after.bytes],
+        "memory": [before.memory, after.memory],
         "difference": max(before.difference, after.difference),
-    }  # fmt: skip
+    }
 
 
 def wide_layers(plan: tenfold.Plan, model: nn.Module) -> tuple[tuple[str, ...], float]:
     """Replaced layers of at least 64 channels on both sides, and how many times fewer MACs
     they have together."""
     chosen = [
-        c for c in plan.choices
+        c
+        for c in plan.choices
         if c.format != "dense" and min(model.get_submodule(c.site).weight.shape[:2]) >= WIDE
-    ]  # fmt: skip
+    ]
     before = sum(c.before["macs"] for c in chosen)
     after = sum(c.costs["macs"] for c in chosen)
     return tuple(c.site for c in chosen), before / max(after, 1)
@@ -178,9 +192,11 @@ def goals(case: Case, rows: Mapping[str, Any], best: str, result: tenfold.Result
         if limit.cost == "latency" and limit.reached is not None:
             kept = limit.reached <= limit.limit
             told["latency limit, ms"] = {
-                "found": limit.reached, "promised": limit.limit, "predicted": limit.predicted,
+                "found": limit.reached,
+                "promised": limit.limit,
+                "predicted": limit.predicted,
                 "kept": kept,
-            }  # fmt: skip
+            }
     return told
 
 
@@ -207,12 +223,15 @@ def write(cases: Mapping[str, Any], engines: tuple[str, ...]) -> None:
     """All cases so far, and what they were measured on."""
     body = {
         "conditions": {
-            "processor": processor(), "python": platform.python_version(),
-            "torch": torch.__version__, "threads": 1, "batch": 1,
+            "processor": processor(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "threads": 1,
+            "batch": 1,
             "engines": {name: ENGINES[name].version() for name in engines},
         },
         "cases": cases,
-    }  # fmt: skip
+    }
     write_json(RESULTS, body)
 
 

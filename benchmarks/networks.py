@@ -36,9 +36,14 @@ def resnet18() -> tuple[nn.Module, Tensor]:
             blocks.append(Block(width, wider, 2 if stage and not index else 1))
             width = wider
     model = nn.Sequential(
-        *conv_bn(3, 64, 7, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1), *blocks,
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000),
-    )  # fmt: skip
+        *conv_bn(3, 64, 7, 2),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(3, 2, 1),
+        *blocks,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(512, 1000),
+    )
     return model, torch.randn(1, 3, 224, 224)
 
 
@@ -51,8 +56,17 @@ def vgg16() -> tuple[nn.Module, Tensor]:
 
 def separable() -> tuple[nn.Module, Tensor]:
     """MobileNet (Howard et al. 2017), depthwise and pointwise in turn, at 224 pixels."""
-    plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2),
-            (1024, 1)]  # fmt: skip
+    plan = [
+        (64, 1),
+        (128, 2),
+        (128, 1),
+        (256, 2),
+        (256, 1),
+        (512, 2),
+        *[(512, 1)] * 5,
+        (1024, 2),
+        (1024, 1),
+    ]
     layers: list[nn.Module] = [*conv_bn(3, 32, 3, 2), nn.ReLU(inplace=True)]
     width = 32
     for wider, stride in plan:
@@ -124,8 +138,13 @@ def demo() -> tuple[nn.Module, Tensor]:
 
 def make(name: str) -> tuple[nn.Module, Tensor]:
     """The network of this name with fixed weights, in evaluation mode, and an input."""
-    makers = {"demo": demo, "resnet18": resnet18, "vgg16": vgg16, "separable": separable,
-              "vit": vit}  # fmt: skip
+    makers = {
+        "demo": demo,
+        "resnet18": resnet18,
+        "vgg16": vgg16,
+        "separable": separable,
+        "vit": vit,
+    }
     torch.manual_seed(0)
     model, example = makers[name]()
     return model.eval(), example

@@ -17,18 +17,18 @@ import torch
 from torch import Tensor, nn
 
 from plain import load_plain, split
-from tenfold.budget import resolve_budget
-from tenfold.curves import Curve, plain_damage, trace_curves
+from tenfold.build.rebuild import rebuild
+from tenfold.curves import measure_damages
+from tenfold.curves.trace import Curve, plain_damage, trace_curves
+from tenfold.data.synthesise import smooth_noise
 from tenfold.demo.data import read_split
 from tenfold.demo.network import example
-from tenfold.metric import Metric
-from tenfold.rebuild import rebuild
+from tenfold.formats.metric import Metric
 from tenfold.search import search
-from tenfold.sense import measure_damages
+from tenfold.search.budget import resolve_budget
 from tenfold.sense.moments import estimate_moments
-from tenfold.sense.synthesise import smooth_noise
-from tenfold.survey import survey
-from tenfold.tune.score import accuracy
+from tenfold.survey.stage import survey
+from tenfold.training.score import accuracy
 from tenfold.values import Survey
 from written import RESULTS, write_json
 
@@ -71,8 +71,14 @@ def main() -> None:
             lost[name].append(round(base - accuracy(built, batches), 2))
         print(f"{name:28}", *(f"{points:6.2f}" for points in lost[name]), flush=True)
     command = f"python benchmarks/no_batchnorm.py --split {args.split}"
-    result = {"command": command, "base": base, "times": TIMES, "lost": lost,
-              "params": found.totals["params"], "torch": torch.__version__}  # fmt: skip
+    result = {
+        "command": command,
+        "base": base,
+        "times": TIMES,
+        "lost": lost,
+        "params": found.totals["params"],
+        "torch": torch.__version__,
+    }
     write_json(RESULTS / f"no_batchnorm_{args.split}.json", result)
 
 

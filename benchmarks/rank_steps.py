@@ -17,7 +17,7 @@ from torch import nn
 
 from tenfold.bench import compare
 from tenfold.costs import COSTS
-from tenfold.latency.cache import processor
+from tenfold.machine.conditions import processor
 from written import RESULTS, write_json
 
 SIZES = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels and pixels
@@ -56,10 +56,15 @@ def measure(channels: int, pixels: int, engine: str, seconds: float) -> list[dic
     for name in models:
         if name != "dense":
             fewer, faster = macs["dense"] / macs[name], cell.busy_ratio("dense", name)
-            rows.append({
-                "channels": channels, "layer": name, "fewer_macs": round(fewer, 2),
-                "faster": round(faster, 2), "share": round(faster / fewer, 2),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "channels": channels,
+                    "layer": name,
+                    "fewer_macs": round(fewer, 2),
+                    "faster": round(faster, 2),
+                    "share": round(faster / fewer, 2),
+                }
+            )
             print(rows[-1], flush=True)
     return rows
 
@@ -75,8 +80,11 @@ def main() -> None:
     rows = [row for size in SIZES for row in measure(*size, asked.engine, asked.seconds)]
     found = {
         "command": f"python benchmarks/rank_steps.py --engine {asked.engine}",
-        "processor": processor(), "threads": 1, "batch": 1, "rows": rows,
-    }  # fmt: skip
+        "processor": processor(),
+        "threads": 1,
+        "batch": 1,
+        "rows": rows,
+    }
     out = RESULTS / f"rank_steps_{asked.engine}.json"
     write_json(out, found)
 

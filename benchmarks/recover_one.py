@@ -23,9 +23,9 @@ from recover_setup import (
     training_images,
 )
 from teachers import teacher_of
-from tenfold.saving import write_plan
-from tenfold.tune import tune
-from tenfold.tune.checkpoint import BEST, FILE
+from tenfold.store.folder import write_plan
+from tenfold.training import tune
+from tenfold.training.checkpoint import BEST, FILE
 from weights import write_weights
 from written import write_json
 
@@ -52,23 +52,40 @@ def recover(arguments: argparse.Namespace, times: str, seed: int) -> None:
     settings = settings_for(arguments, draw_of(seed, past))
     clock = Stopwatch(target / "seconds.json", past["seconds"] if past else 0.0)
     tuned = tune(
-        factored, teacher, training_images(arguments.images, arguments.device),
-        settings=settings, score=latest(), checkpoint=target, progress=clock,
-    )  # fmt: skip
+        factored,
+        teacher,
+        training_images(arguments.images, arguments.device),
+        settings=settings,
+        score=latest(),
+        checkpoint=target,
+        progress=clock,
+    )
     model = tuned.model
     row = {
-        **run, "device": told(device), "before": judged(original, test_images()),
-        "plan_only": judged(alone, test_images()), "start": judged(factored, test_images()),
-        "after": judged(model, test_images()), "seconds": round(clock.seconds, 1),
-        "threads": torch.get_num_threads(), "rate": arguments.rate,
-        "features": arguments.features, "tuning": arguments.tuning,
+        **run,
+        "device": told(device),
+        "before": judged(original, test_images()),
+        "plan_only": judged(alone, test_images()),
+        "start": judged(factored, test_images()),
+        "after": judged(model, test_images()),
+        "seconds": round(clock.seconds, 1),
+        "threads": torch.get_num_threads(),
+        "rate": arguments.rate,
+        "features": arguments.features,
+        "tuning": arguments.tuning,
         "history": [*run["history"], *scored_by_loss(tuned.history)],
-    }  # fmt: skip
+    }
     row["change"] = round(row["after"] - row["before"], 2)
     row |= keep(
-        original.cpu(), model.cpu(), plan, network, times, seed, row["history"],
+        original.cpu(),
+        model.cpu(),
+        plan,
+        network,
+        times,
+        seed,
+        row["history"],
         anyway=arguments.keep,
-    )  # fmt: skip
+    )
     write_weights(weights_of(network, run), model)
     write_json(target / "row.json", row)
     (target / FILE).unlink()

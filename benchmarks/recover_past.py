@@ -14,8 +14,8 @@ import tenfold
 from chain_stages import composed
 from recover_earlier import PLAN, kept_run, name_of, work_folder
 from recover_setup import factored_for, plan_for
-from tenfold.rebuild import build_structure
-from tenfold.saving import read_plan
+from tenfold.build.rebuild import build_structure
+from tenfold.store.folder import read_plan
 from written import RESULTS
 
 WEIGHTS = "model.safetensors"  # in the folder of a run that has ended

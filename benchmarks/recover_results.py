@@ -24,16 +24,18 @@ from recover_earlier import (
     schedule,
     written_runs,
 )
-from tenfold.rebuild import build_structure
+from tenfold.build.rebuild import build_structure
 from tenfold.report import make_report
-from tenfold.saving import read_plan
-from tenfold.tune.checkpoint import FILE, pick, read_state
-from tenfold.tune.score import accuracy
+from tenfold.store.folder import read_plan
+from tenfold.training.checkpoint import FILE, pick, read_state
+from tenfold.training.score import accuracy
 from written import RESULTS, write_json
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "resnet20": cifar.resnet20, "resnet20_macs": cifar.resnet20, "vgg16": vgg.load_vgg16,
-}  # fmt: skip
+    "resnet20": cifar.resnet20,
+    "resnet20_macs": cifar.resnet20,
+    "vgg16": vgg.load_vgg16,
+}
 GOALS = {  # points of accuracy against the original
     "resnet20": {"3.57": 0.3, "4.46": 0.0, "5.2": -0.3},
     "resnet20_macs": {"3.57": 0.3, "4.46": 0.0},
@@ -51,9 +53,16 @@ PUBLISHED = {
 
 
 def keep(
-    original: nn.Module, model: nn.Module, plan: tenfold.Plan, network: str, times: str, seed: int,
-    history: Sequence[Any], note: str | None = None, anyway: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+    original: nn.Module,
+    model: nn.Module,
+    plan: tenfold.Plan,
+    network: str,
+    times: str,
+    seed: int,
+    history: Sequence[Any],
+    note: str | None = None,
+    anyway: bool = False,
+) -> dict[str, Any]:
     """Save the first seed's model, in place of one of fewer epochs or, where asked, of any; returns
     what was counted."""
     report = make_report(original, model, cifar.example(), plan, tuple(history))
@@ -91,12 +100,19 @@ def cut_short(network: str, test: list[Any]) -> list[dict[str, Any]]:
         note = f"after {reached['epoch']} of its last {found[1]['epochs']} epochs"
         history = [*run["history"], *scored_by_loss(reached["history"])]
         counted = keep(model, small.eval(), plan, network, run["times"], run["seed"], history, note)
-        rows.append({
-            **run, "cut_short": note, **counted,
-            "steps_an_epoch": found[1]["length"], "rate": found[1]["rate"],
-            "before": before, "after": after, "change": round(after - before, 2),
-            "history": history,
-        })  # fmt: skip
+        rows.append(
+            {
+                **run,
+                "cut_short": note,
+                **counted,
+                "steps_an_epoch": found[1]["length"],
+                "rate": found[1]["rate"],
+                "before": before,
+                "after": after,
+                "change": round(after - before, 2),
+                "history": history,
+            }
+        )
     return rows
 
 
@@ -107,12 +123,13 @@ def summarise(network: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         mine = [row for row in rows if row["times"] == times]
         goal = GOALS[network].get(times)
         table[times] = {
-            "goal": goal, "published": PUBLISHED[network].get(times),
+            "goal": goal,
+            "published": PUBLISHED[network].get(times),
             "after_epochs": {
                 how: judged([row["change"] for row in mine if schedule(row) == how], goal)
                 for how in dict.fromkeys(schedule(row) for row in mine)
             },
-        }  # fmt: skip
+        }
     return table
 
 

@@ -16,14 +16,16 @@ from augmented import Augmented, Blended, HalfLabelled, HalfPatched
 from recover_earlier import PLAN, cycles_of, work_folder
 from teachers import teacher_told
 from tenfold.report import make_report
-from tenfold.saving import read_plan, write_plan
-from tenfold.tune import TuneSettings
-from tenfold.tune.read_settings import read_settings
+from tenfold.store.folder import read_plan, write_plan
+from tenfold.training import TuneSettings
+from tenfold.training.read_settings import read_settings
 
 IMAGES = {
-    "plain": Augmented, "blended": Blended, "half-labelled": HalfLabelled,
+    "plain": Augmented,
+    "blended": Blended,
+    "half-labelled": HalfLabelled,
     "half-patched": HalfPatched,
-}  # fmt: skip
+}
 
 MACS = {"resnet20_macs": {"3.57": 0.30, "4.46": 0.27}}  # kept at most, beside the parameters
 
@@ -31,10 +33,14 @@ MACS = {"resnet20_macs": {"3.57": 0.30, "4.46": 0.27}}  # kept at most, beside t
 def settings_for(arguments: argparse.Namespace, seed: int) -> TuneSettings:
     """What held-out training images preferred."""
     asked = {
-        "epochs": arguments.epochs, "rate": arguments.rate, "seed": seed,
-        "features": arguments.features, "precision": "auto", "every": 120.0,
+        "epochs": arguments.epochs,
+        "rate": arguments.rate,
+        "seed": seed,
+        "features": arguments.features,
+        "precision": "auto",
+        "every": 120.0,
         "channels_last": True,
-    }  # fmt: skip
+    }
     return TuneSettings(**{**asked, **read_settings(arguments.tuning)})
 
 
@@ -83,10 +89,13 @@ def begun(
     cycle = " ".join(filter(None, [str(arguments.epochs), images, tuning, by]))
     origin = arguments.after or (past or {}).get("brought_from")
     return {
-        "times": times, "seed": seed, **({"brought_from": origin} if origin else {}),
+        "times": times,
+        "seed": seed,
+        **({"brought_from": origin} if origin else {}),
         "epochs": arguments.epochs + (past["epochs"] if past else 0),
-        "cycles": [*cycles_of(past), cycle], "history": past["history"] if past else [],
-    }  # fmt: skip
+        "cycles": [*cycles_of(past), cycle],
+        "history": past["history"] if past else [],
+    }
 
 
 def told(device: torch.device) -> str:

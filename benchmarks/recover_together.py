@@ -26,8 +26,8 @@ from recover_setup import (
     training_images,
 )
 from teachers import teacher_of
-from tenfold.rebuild import build_structure
-from tenfold.saving import read_plan
+from tenfold.build.rebuild import build_structure
+from tenfold.store.folder import read_plan
 from train_together import train_together
 from weights import write_weights
 from written import write_json
@@ -45,26 +45,37 @@ def recover_together(arguments: argparse.Namespace, jobs: list[tuple[str, int]])
     draws = [draw_of(seed, past) for (_, seed), past in zip(jobs, pasts)]
     seeds = sorted(set(draws))
     branches = [
-        Branch(start_of(arguments, times, past, original), seeds.index(draw),
-               settings_for(arguments, draw))
+        Branch(
+            start_of(arguments, times, past, original),
+            seeds.index(draw),
+            settings_for(arguments, draw),
+        )
         for (times, _), past, draw in zip(jobs, pasts, draws)
-    ]  # fmt: skip
+    ]
     images = [training_images(arguments.images, arguments.device)] * len(seeds)
     epochs, seconds = arguments.epochs, arguments.seconds
     teacher = teacher_of(arguments.teacher, original)
     done = train_together(
-        branches, [teacher], images, seeds, device, epochs=0 if seconds else epochs,
-        seconds=seconds, like=original,
-    )  # fmt: skip
+        branches,
+        [teacher],
+        images,
+        seeds,
+        device,
+        epochs=0 if seconds else epochs,
+        seconds=seconds,
+        like=original,
+    )
     arguments.epochs = done["epochs"]
     for branch, (times, seed), past in zip(branches, jobs, pasts):
         run = begun(arguments, times, seed, past)
         run |= {
             "seconds": round(done["seconds"] + (past["seconds"] if past else 0.0), 1),
-            "device": told(device), "side_by_side": len(jobs), "rate": branch.settings.rate,
+            "device": told(device),
+            "side_by_side": len(jobs),
+            "rate": branch.settings.rate,
             "tuning": arguments.tuning,
             "history": continued(run["history"], branch.history),
-        }  # fmt: skip
+        }
         write_trained(work_folder(network, times) / name_of(run), branch.student, run)
 
 
@@ -98,9 +109,13 @@ def judge(network: str, folder: Path, anyway: bool) -> dict[str, Any]:
         original, model, plan, network, run["times"], run["seed"], run["history"], anyway=anyway
     )
     return {
-        **run, "before": before, "plan_only": plan_alone(network, run["times"]), "after": after,
-        "change": round(after - before, 2), **counted,
-    }  # fmt: skip
+        **run,
+        "before": before,
+        "plan_only": plan_alone(network, run["times"]),
+        "after": after,
+        "change": round(after - before, 2),
+        **counted,
+    }
 
 
 @cache

@@ -19,8 +19,8 @@ import torch
 
 import cifar
 import tenfold
-from tenfold.tune.read_settings import read_settings
-from tenfold.tune.score import accuracy
+from tenfold.training.read_settings import read_settings
+from tenfold.training.score import accuracy
 from written import RESULTS, read_json, write_json
 
 GOALS = {"3": 1.0, "5": 4.0}  # points lost at most
@@ -33,21 +33,32 @@ def recover(
     model = cifar.resnet20()
     began = time.perf_counter()
     result = tenfold.compress(
-        model, cifar.example(), {"params": 1 / float(times)}, refine="end-to-end",
-        data=f"synthetic:{inputs}", epochs=epochs,
+        model,
+        cifar.example(),
+        {"params": 1 / float(times)},
+        refine="end-to-end",
+        data=f"synthetic:{inputs}",
+        epochs=epochs,
         tuning={"precision": "auto", "channels_last": True, **tuning},
-    )  # fmt: skip
+    )
     seconds = time.perf_counter() - began
     base = accuracy(model, judge)
     goal = GOALS.get(times)
     lost = round(base - accuracy(result.model, judge), 2)
     return {
-        "base": base, "plan": round(base - accuracy(result.untuned, judge), 2), "lost": lost,
-        "goal": goal, "kept": None if goal is None else lost <= goal, "inputs": inputs,
-        "epochs": epochs, "tuning": tuning,
-        "params": int(result.report.after["params"]), "seconds": round(seconds, 1),
-        "threads": torch.get_num_threads(), "torch": torch.__version__,
-    }  # fmt: skip
+        "base": base,
+        "plan": round(base - accuracy(result.untuned, judge), 2),
+        "lost": lost,
+        "goal": goal,
+        "kept": None if goal is None else lost <= goal,
+        "inputs": inputs,
+        "epochs": epochs,
+        "tuning": tuning,
+        "params": int(result.report.after["params"]),
+        "seconds": round(seconds, 1),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
 
 
 def main() -> None:

@@ -20,11 +20,12 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from tenfold.budget import resolve_budget
-from tenfold.curves import plain_damage, trace_curves
+from tenfold.curves import measure_damages
+from tenfold.curves.trace import plain_damage, trace_curves
 from tenfold.search import search
-from tenfold.sense import measure_damages, sense
-from tenfold.survey import survey
+from tenfold.search.budget import resolve_budget
+from tenfold.sense import sense
+from tenfold.survey.stage import survey
 from written import RESULTS, write_json
 
 A = TypeVar("A")
@@ -83,12 +84,17 @@ def main() -> None:
     result = {
         "command": f"python benchmarks/search_time.py --network {args.network} "
         f"--metric {args.metric}",
-        "sites": len(found.sites), "params": found.totals["params"],
-        "kept": plan.predicted["params"], "gap": plan.gap, "seconds": seconds, "total": total,
+        "sites": len(found.sites),
+        "params": found.totals["params"],
+        "kept": plan.predicted["params"],
+        "gap": plan.gap,
+        "seconds": seconds,
+        "total": total,
         "peak_mb": {"model": round(before), "planning": round(peak())},
-        "threads": torch.get_num_threads(), "load": os.getloadavg()[0],
+        "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],
         "torch": torch.__version__,
-    }  # fmt: skip
+    }
     print(json.dumps(result))
     out = RESULTS / f"search_time_{args.network}_{args.metric}.json"
     write_json(out, result)

@@ -20,9 +20,18 @@ LEAST = 16  # the smallest side of a matrix product
 
 @triton.jit(do_not_specialize=["rank"])  # type: ignore[untyped-decorator]
 def compose(
-    U, D, V, W, outputs, rank, taps, inputs,
-    OUT: tl.constexpr, RANK: tl.constexpr, IN: tl.constexpr,
-):  # fmt: skip
+    U,
+    D,
+    V,
+    W,
+    outputs,
+    rank,
+    taps,
+    inputs,
+    OUT: tl.constexpr,
+    RANK: tl.constexpr,
+    IN: tl.constexpr,
+):
     """A tap of ``W`` a program."""
     tap = tl.program_id(0)
     o, i = tl.arange(0, OUT), tl.arange(0, IN)
@@ -40,9 +49,24 @@ def compose(
 
 @triton.jit(do_not_specialize=["rank"])  # type: ignore[untyped-decorator]
 def descend(
-    U, D, V, G, to_u, to_d, to_v, outputs, rank, taps, inputs, along_o, along_t, along_i,
-    OUT: tl.constexpr, RANK: tl.constexpr, IN: tl.constexpr,
-):  # fmt: skip
+    U,
+    D,
+    V,
+    G,
+    to_u,
+    to_d,
+    to_v,
+    outputs,
+    rank,
+    taps,
+    inputs,
+    along_o,
+    along_t,
+    along_i,
+    OUT: tl.constexpr,
+    RANK: tl.constexpr,
+    IN: tl.constexpr,
+):
     """The gradients of ``RANK`` ranks a program, from those of ``W``."""
     r = tl.program_id(0) * RANK + tl.arange(0, RANK)
     o, i = tl.arange(0, OUT), tl.arange(0, IN)
@@ -74,9 +98,18 @@ class Composition(torch.autograd.Function):
         (outputs, rank), taps, inputs = u.shape, d.shape[1], v.shape[1]
         found = torch.empty(outputs, taps, inputs, device=u.device, dtype=dtype)
         compose[(taps,)](
-            u, d, v, found, outputs, rank, taps, inputs,
-            OUT=side(outputs), RANK=RANKS, IN=side(inputs),
-        )  # fmt: skip
+            u,
+            d,
+            v,
+            found,
+            outputs,
+            rank,
+            taps,
+            inputs,
+            OUT=side(outputs),
+            RANK=RANKS,
+            IN=side(inputs),
+        )
         return found
 
     @staticmethod
@@ -85,9 +118,20 @@ class Composition(torch.autograd.Function):
         (outputs, rank), taps, inputs = u.shape, d.shape[1], v.shape[1]
         found = [torch.empty_like(factor) for factor in (u, d, v)]
         descend[(triton.cdiv(rank, LEAST),)](
-            u, d, v, gradient, *found, outputs, rank, taps, inputs, *gradient.stride(),
-            OUT=side(outputs), RANK=LEAST, IN=side(inputs),
-        )  # fmt: skip
+            u,
+            d,
+            v,
+            gradient,
+            *found,
+            outputs,
+            rank,
+            taps,
+            inputs,
+            *gradient.stride(),
+            OUT=side(outputs),
+            RANK=LEAST,
+            IN=side(inputs),
+        )
         return found[0], found[1], found[2], None
 
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from branch import Branch
 from dense import Dense
 from feed import Feed
-from tenfold.tune.precision import autocast
-from tenfold.tune.rates import groups
-from tenfold.tune.views import with_views
+from tenfold.machine.precision import autocast
+from tenfold.training.rates import groups
+from tenfold.training.views import with_views
 
 WARM_UP = 3  # steps before the graph is recorded: libraries choose and load their kernels
 
@@ -27,9 +27,13 @@ class Together:
     """The networks, what they are given in a step, and the step."""
 
     def __init__(
-        self, branches: Sequence[Branch], teachers: Sequence[nn.Module], feeds: Sequence[Feed],
-        device: torch.device, dense: Dense | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        branches: Sequence[Branch],
+        teachers: Sequence[nn.Module],
+        feeds: Sequence[Feed],
+        device: torch.device,
+        dense: Dense | None = None,
+    ) -> None:
         self.branches, self.teachers, self.feeds, self.device = branches, teachers, feeds, device
         self.dense = dense
         self.taught = sorted({b.teacher for b in branches if b.teacher is not None})
@@ -44,11 +48,13 @@ class Together:
         self.peaks = [branch.peak_rate(teachers) for branch in branches]
         self.optimisers = [
             torch.optim.AdamW(
-                groups(b.student, b.settings.weight_decay), lr=rate, fused=self.gpu,
+                groups(b.student, b.settings.weight_decay),
+                lr=rate,
+                fused=self.gpu,
                 capturable=self.gpu,
             )
             for b, rate in zip(branches, self.rates)
-        ]  # fmt: skip
+        ]
         self.streams = [torch.cuda.Stream() for _ in branches] if self.gpu else []
         self.aside = torch.cuda.Stream() if self.gpu else None
 

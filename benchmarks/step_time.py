@@ -21,7 +21,7 @@ from torch import nn
 import cifar
 import tenfold
 from augmented import BATCH
-from tenfold.tune import TuneSettings, tune
+from tenfold.training import TuneSettings, tune
 from written import RESULTS, write_json
 
 TURNS, STEPS = 4, 15
@@ -30,10 +30,10 @@ LEFT_OUT = {  # names in the training loop
     "fp32 for slow bf16 kernels": ("keeping_memory",),
     "freed memory kept": ("sparing_slow_kernels",),
     "both": (),
-}  # fmt: skip
+}
 SETTINGS = TuneSettings(
     epochs=1, features=0.0, task=0.0, reestimate=0, precision="auto", channels_last=True
-)  # fmt: skip
+)
 
 
 def seconds_a_step(student: nn.Module, teacher: nn.Module, left_out: tuple[str, ...]) -> float:
@@ -41,7 +41,7 @@ def seconds_a_step(student: nn.Module, teacher: nn.Module, left_out: tuple[str, 
     data = [torch.randn(BATCH, 3, 32, 32) for _ in range(STEPS)]
     with ExitStack() as stack:
         for name in left_out:
-            stack.enter_context(mock.patch(f"tenfold.tune.loop.{name}", nothing))
+            stack.enter_context(mock.patch(f"tenfold.training.loop.{name}", nothing))
         began = time.process_time()
         tune(student, teacher, data, settings=SETTINGS)
         return (time.process_time() - began) / STEPS
@@ -62,8 +62,11 @@ def main() -> None:
         for name, left_out in LEFT_OUT.items():
             found[name].append(seconds_a_step(student, teacher, left_out))
     least = {name: round(min(times), 4) for name, times in found.items()}
-    told = {"seconds": least, "ratio": round(least["neither"] / least["both"], 3),
-            "torch": torch.__version__}  # fmt: skip
+    told = {
+        "seconds": least,
+        "ratio": round(least["neither"] / least["both"], 3),
+        "torch": torch.__version__,
+    }
     print(json.dumps(told, indent=1))
     write_json(RESULTS / "step_time.json", told)
 

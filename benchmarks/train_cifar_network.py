@@ -26,7 +26,7 @@ import cifar
 import compact
 import vgg
 from augmented import Augmented
-from tenfold.tune.score import accuracy
+from tenfold.training.score import accuracy
 from training_state import keep, resume
 from weights import write_half
 from written import RESULTS, write_json
@@ -46,12 +46,25 @@ class Recipe:
 
 
 RECIPES = {
-    "compact": Recipe(compact.CompactNetwork, compact.load_compact, compact.WEIGHTS,
-                      rate=0.1, bf16=False, held_out=2500),
+    "compact": Recipe(
+        compact.CompactNetwork,
+        compact.load_compact,
+        compact.WEIGHTS,
+        rate=0.1,
+        bf16=False,
+        held_out=2500,
+    ),
     "vgg16": Recipe(vgg.Vgg16, vgg.load_vgg16, vgg.WEIGHTS, rate=0.05, bf16=True, held_out=0),
-    "resnet20": Recipe(cifar.ResNet, cifar.load_apart, cifar.APART, rate=0.1, bf16=True,
-                       held_out=cifar.HELD, smoothing=0.0),
-}  # fmt: skip
+    "resnet20": Recipe(
+        cifar.ResNet,
+        cifar.load_apart,
+        cifar.APART,
+        rate=0.1,
+        bf16=True,
+        held_out=cifar.HELD,
+        smoothing=0.0,
+    ),
+}
 
 
 def train(model: nn.Module, data: Augmented, recipe: Recipe, args: argparse.Namespace) -> None:
@@ -113,7 +126,7 @@ def main() -> None:
         "bytes": sum(v.nbytes for v in load_file(recipe.weights).values()),
         "torch": torch.__version__,
         "settings": {"epochs": args.epochs, "rate": recipe.rate, "seed": args.seed},
-    }  # fmt: skip
+    }
     if recipe.held_out:
         judge = cifar.batches(raw["train_x"][held], raw["train_y"][held])
         result["held_accuracy"] = accuracy(model, judge)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 import tenfold.demo
 from tenfold.demo.images import read_idx, standardise, write_idx
 from tenfold.demo.network import DemoNetwork
-from tenfold.tune.score import accuracy
+from tenfold.training.score import accuracy
 from training_state import keep, resume
 
 ASSETS = Path(tenfold.demo.__file__).parent / "assets"

@@ -24,7 +24,7 @@ from branch import Branch
 from judged import judged
 from recover_setup import test_images, told
 from teachers import STARTS, jobs_in, load_further, weights_of
-from tenfold.tune import TuneSettings
+from tenfold.training import TuneSettings
 from train_together import train_together
 from weights import write_half
 from written import RESULTS, read_json, write_json
@@ -67,8 +67,10 @@ def main() -> None:
             "judged_on": "held-out" if start.held else "test",
             "before": judged(start.load().to(device), judge),
             "after": judged(load_further(name, seed).to(device), judge),
-            **done, "side_by_side": len(jobs), "device": told(device),
-        }  # fmt: skip
+            **done,
+            "side_by_side": len(jobs),
+            "device": told(device),
+        }
     print(json.dumps(found, indent=1))
     write_json(OUT, dict(sorted(found.items())))
 

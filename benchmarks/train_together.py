@@ -17,18 +17,24 @@ from composed import compose_all
 from dense import Dense, fits
 from feed import Feed
 from side_by_side import Together
-from tenfold.chains import balance_all
-from tenfold.forward import frozen_rng
-from tenfold.tune.loop import laid_out
+from tenfold.formats.chains import balance_all
+from tenfold.network.call import frozen_rng
+from tenfold.training.loop import laid_out
 
 FIRST, TIMED = 5, 40  # steps that are let pass, and steps whose time is taken
 
 
 def train_together(
-    branches: Sequence[Branch], teachers: Sequence[nn.Module], images: Sequence[Augmented],
-    seeds: Sequence[int], device: torch.device, *, epochs: int = 0, seconds: float = 0.0,
+    branches: Sequence[Branch],
+    teachers: Sequence[nn.Module],
+    images: Sequence[Augmented],
+    seeds: Sequence[int],
+    device: torch.device,
+    *,
+    epochs: int = 0,
+    seconds: float = 0.0,
     like: nn.Module | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Train all networks in place, each on the images of its feed; without epochs for as many as
     fit into the seconds. Where all come of one network, ``like``, a GPU may compile what they have
     in common."""
@@ -63,9 +69,13 @@ def prepare(
 
 
 def fastest(
-    branches: Sequence[Branch], teachers: Sequence[nn.Module], images: Sequence[Augmented],
-    seeds: Sequence[int], device: torch.device, like: nn.Module | None,
-) -> tuple[Together, Callable[[], None]]:  # fmt: skip
+    branches: Sequence[Branch],
+    teachers: Sequence[nn.Module],
+    images: Sequence[Augmented],
+    seeds: Sequence[int],
+    device: torch.device,
+    like: nn.Module | None,
+) -> tuple[Together, Callable[[], None]]:
     """The step as it is or compiled, whichever takes less time; one alone is not timed."""
     ways: list[Dense | None] = [None]
     if device.type == "cuda" and like is not None and all(fits(b.student, like) for b in branches):
@@ -98,9 +108,11 @@ def seconds_a_step(together: Together, step: Callable[[], None]) -> float:
 
 def time_layouts(
     branches_of: Callable[[str, bool], Sequence[Branch]],
-    teachers_of: Callable[[], Sequence[nn.Module]], images: Sequence[Augmented],
-    device: torch.device, layouts: Sequence[tuple[str, bool]],
-) -> tuple[dict[str, float], tuple[str, bool]]:  # fmt: skip
+    teachers_of: Callable[[], Sequence[nn.Module]],
+    images: Sequence[Augmented],
+    device: torch.device,
+    layouts: Sequence[tuple[str, bool]],
+) -> tuple[dict[str, float], tuple[str, bool]]:
     """Milliseconds a step of all, by precision and whether the channels are last; and the layout
     of least."""
     found: dict[str, float] = {}

@@ -25,8 +25,11 @@ class Vgg16(nn.Module):
         width = 3
         for count, wider in STAGES:
             for _ in range(count):
-                layers += [nn.Conv2d(width, wider, 3, padding=1, bias=False),
-                           nn.BatchNorm2d(wider), nn.ReLU(inplace=True)]  # fmt: skip
+                layers += [
+                    nn.Conv2d(width, wider, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(wider),
+                    nn.ReLU(inplace=True),
+                ]
                 width = wider
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)

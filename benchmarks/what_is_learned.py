@@ -21,11 +21,11 @@ import tenfold
 from choose_recovery import HOT
 from judged import judged
 from recover_setup import test_images, training_images
-from tenfold.chains import balance_all
-from tenfold.tune.batches import read_batch
-from tenfold.tune.distill import Objective
-from tenfold.tune.precision import autocast
-from tenfold.tune.slow_kernels import sparing_slow_kernels
+from tenfold.data.batches import read_batch
+from tenfold.formats.chains import balance_all
+from tenfold.machine.precision import autocast
+from tenfold.training.distill import Objective
+from tenfold.training.slow_kernels import sparing_slow_kernels
 from written import RESULTS, write_json
 
 TIMES = ("3.57", "4.46", "5.2")

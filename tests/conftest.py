@@ -7,9 +7,11 @@ from hypothesis import Phase, settings
 
 # Shrinking can take many minutes.
 settings.register_profile(
-    "wandering", deadline=None, print_blob=True,
+    "wandering",
+    deadline=None,
+    print_blob=True,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
-)  # fmt: skip
+)
 # The same examples everywhere: a commit that passes here passes elsewhere. Look for others with
 # ``python -m pytest -m hypothesis --hypothesis-profile wandering``.
 settings.register_profile(

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader, TensorDataset
 
 import tenfold
-from tenfold.tune import tune
+from tenfold.training import tune
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair
 
@@ -27,9 +27,7 @@ FROZEN = replace(SETTINGS, batchnorm="frozen", ema=0.9)
 def fine_tune(data, settings, folder=None):
     teacher, student = make_pair()
     held = [(Images(teacher).images[:9], Images(teacher).labels[:9])]
-    return tune(
-        student, teacher, data, settings=settings, validation=held, checkpoint=folder
-    )  # fmt: skip
+    return tune(student, teacher, data, settings=settings, validation=held, checkpoint=folder)
 
 
 def fine_tune_double():
@@ -74,9 +72,11 @@ def spreading(**asked):
     accelerator = accelerate.Accelerator(**asked)
     accelerator.state.distributed_type = DistributedType.FSDP
     accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
-        fsdp_version=2, cpu_ram_efficient_loading=True, auto_wrap_policy="SIZE_BASED_WRAP",
+        fsdp_version=2,
+        cpu_ram_efficient_loading=True,
+        auto_wrap_policy="SIZE_BASED_WRAP",
         min_num_params=50,
-    )  # fmt: skip
+    )
     return accelerator
 
 
@@ -86,7 +86,9 @@ def fully_sharded(folder):
     found = {}
     with (
         mock.patch.dict(AcceleratorState._shared_state),
-        mock.patch("tenfold.tune.engine.accelerate", return_value=mock.Mock(Accelerator=spreading)),
+        mock.patch(
+            "tenfold.training.engine.accelerate", return_value=mock.Mock(Accelerator=spreading)
+        ),
     ):
         for name in ("fsdp", "fsdp again"):
             tuned = fine_tune(Images(teacher), FROZEN, folder / "sharded")

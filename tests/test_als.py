@@ -55,10 +55,13 @@ def test_it_is_at_least_as_good_as_tensorly(rank):
 @pytest.mark.parametrize("kind", ["random", "tiny", "huge", "collinear", "rank-deficient", "zero"])
 def test_never_nan_and_never_worse_than_the_start(kind, seed):
     x = {
-        "random": tensor(seed=seed), "tiny": 1e-18 * tensor(seed=seed),
-        "huge": 1e15 * tensor(seed=seed), "collinear": tensor(rank=1, seed=seed, noise=1e-4),
-        "rank-deficient": tensor(rank=2, seed=seed), "zero": torch.zeros(24, 9, 20),
-    }[kind]  # fmt: skip
+        "random": tensor(seed=seed),
+        "tiny": 1e-18 * tensor(seed=seed),
+        "huge": 1e15 * tensor(seed=seed),
+        "collinear": tensor(rank=1, seed=seed, noise=1e-4),
+        "rank-deficient": tensor(rank=2, seed=seed),
+        "zero": torch.zeros(24, 9, 20),
+    }[kind]
     start = _als.start_from_svd(x, 12, (9,))
     fit = _als.fit(x, start, 60)
     assert all(bool(torch.isfinite(f).all()) for f in fit.factors)

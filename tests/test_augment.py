@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tenfold.augment import VIEWS, mirrored, moved, varied, view
+from tenfold.data.augment import VIEWS, mirrored, moved, varied, view
 
 
 def images():

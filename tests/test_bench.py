@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tenfold.bench import cells_from_json, compare, time_layers
-from tenfold.bench.interleave import interleave
 from tenfold.bench.layers import inputs_of
-from tenfold.bench.tile import tile
 from tenfold.cli import main
+from tenfold.machine.interleave import interleave
+from tenfold.network.inputs import resize
 from tests.networks import example, tiny_resnet
 
 
@@ -39,8 +39,8 @@ def test_threads_and_models_are_as_before():
 
 def test_an_example_is_repeated_to_the_batch():
     x = torch.arange(6.0).reshape(2, 3)
-    assert tile(x, 5).tolist() == [*x.tolist(), *x.tolist(), [0, 1, 2]]
-    assert tile({"x": (x, 3)}, 1)["x"][0].shape == (1, 3)
+    assert resize(x, 5).tolist() == [*x.tolist(), *x.tolist(), [0, 1, 2]]
+    assert resize({"x": (x, 3)}, 1)["x"][0].shape == (1, 3)
 
 
 def test_a_cell_holds_time_memory_size_and_difference():
@@ -102,5 +102,8 @@ def test_the_command_line_times_a_directory_against_its_original(tmp_path, capsy
     sizes = {name: x["bytes"] for name, x in found["cells"][0]["models"].items()}
     assert sizes["after"] < sizes["before"]
     names = [x["name"] for x in found["layers"]["eager"]]
-    assert names == [name for name, m in model.named_modules() if hasattr(m, "weight")
-                     and not isinstance(m, torch.nn.BatchNorm2d)]  # fmt: skip
+    assert names == [
+        name
+        for name, m in model.named_modules()
+        if hasattr(m, "weight") and not isinstance(m, torch.nn.BatchNorm2d)
+    ]

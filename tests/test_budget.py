@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tenfold.budget import parse_budget, resolve_budget
 from tenfold.errors import BudgetError
+from tenfold.search.budget import parse_budget, resolve_budget
 
 TOTALS = {"params": 1000.0, "macs": 5000.0, "bytes": 4000.0}
 
@@ -37,10 +37,28 @@ def test_several_limits_keep_their_order_and_wording():
 
 @pytest.mark.parametrize(
     "spec",
-    ["", "params", "params=", "params=0", "params=-1", "params=2", "params=1.5", "params=150%",
-     "params=lots", "params=nan", "params=inf", "speed=2", "params=0.2,params=0.3", {}, 0.2, None,
-     {"params": "0.2x"}, "params=0k", "params=5 apples"],
-)  # fmt: skip
+    [
+        "",
+        "params",
+        "params=",
+        "params=0",
+        "params=-1",
+        "params=2",
+        "params=1.5",
+        "params=150%",
+        "params=lots",
+        "params=nan",
+        "params=inf",
+        "speed=2",
+        "params=0.2,params=0.3",
+        {},
+        0.2,
+        None,
+        {"params": "0.2x"},
+        "params=0k",
+        "params=5 apples",
+    ],
+)
 def test_nonsense_is_refused_in_one_sentence(spec):
     with pytest.raises(BudgetError) as caught:
         resolve_budget(spec, TOTALS)

@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 import tenfold
-from tenfold.chains import balance, balance_all, chains, incoming, outgoing
 from tenfold.formats import FORMATS
-from tenfold.metric import Metric
-from tenfold.survey import describe
-from tenfold.tune import tune
+from tenfold.formats.chains import balance, balance_all, chains, incoming, outgoing
+from tenfold.formats.metric import Metric
+from tenfold.survey.stage import describe
+from tenfold.training import tune
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair
 
@@ -46,12 +46,13 @@ def test_nothing_changes_but_the_sizes(name, spread, bias, seed):
 
 def test_only_chains_of_linear_layers_are_touched():
     model = nn.Sequential(
-        nn.Conv2d(3, 4, 1), nn.ReLU(),
+        nn.Conv2d(3, 4, 1),
+        nn.ReLU(),
         nn.Sequential(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)),  # an inner bias
         nn.Sequential(nn.Conv2d(4, 2, 1, bias=False), nn.Conv2d(2, 4, 1)),
         nn.Sequential(nn.Conv2d(4, 4, 1, bias=False), nn.Conv2d(4, 4, 1, groups=2)),
         nn.Sequential(weight_norm(nn.Conv2d(4, 4, 1, bias=False)), nn.Conv2d(4, 4, 1)),
-    )  # fmt: skip
+    )
     assert list(chains(model)) == [list(model[3])]
 
 

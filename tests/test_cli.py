@@ -100,24 +100,66 @@ def test_compress_then_evaluate(net, tmp_path, capsys):
 def test_a_loss_and_a_quality_of_ones_own(net, tmp_path, capsys):
     out = tmp_path / "small"
     arguments = [
-        "compress", f"{net}:pair", "--budget", "params=0.6", "--data", f"{net}:loader", "--epochs",
-        "2", "--loss", f"{net}:loss", "--quality", f"{net}:closeness", "--class-mode", "none",
-        "--validation", f"{net}:loader", "--out", str(out),
-    ]  # fmt: skip
+        "compress",
+        f"{net}:pair",
+        "--budget",
+        "params=0.6",
+        "--data",
+        f"{net}:loader",
+        "--epochs",
+        "2",
+        "--loss",
+        f"{net}:loss",
+        "--quality",
+        f"{net}:closeness",
+        "--class-mode",
+        "none",
+        "--validation",
+        f"{net}:loader",
+        "--out",
+        str(out),
+    ]
     assert main(arguments) == 0
     history = json.loads((out / "report.json").read_text())["history"]
     assert history[-1]["score"] < 0
     capsys.readouterr()
-    assert main(["evaluate", str(out), "--data", f"{net}:loader", "--json",
-                 "--quality", f"{net}:closeness"]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "evaluate",
+                str(out),
+                "--data",
+                f"{net}:loader",
+                "--json",
+                "--quality",
+                f"{net}:closeness",
+            ]
+        )
+        == 0
+    )
     found = last_json(capsys)["quality"]
     assert found["after"] == pytest.approx(history[-1]["score"], abs=1e-4)
 
 
 def test_a_few_inputs_in_one_tensor(net, tmp_path):
     out = tmp_path / "small"
-    assert main(["compress", f"{net}:pair", "--budget", "params=0.6", "--data", f"{net}:images",
-                 "--epochs", "1", "--out", str(out)]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "compress",
+                f"{net}:pair",
+                "--budget",
+                "params=0.6",
+                "--data",
+                f"{net}:images",
+                "--epochs",
+                "1",
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     settings = json.loads((out / "plan.json").read_text())["settings"]["tuning"]
     assert (settings["batchnorm"], settings["rate"]) == ("frozen", 5e-4)
 
@@ -125,19 +167,40 @@ def test_a_few_inputs_in_one_tensor(net, tmp_path):
 @pytest.mark.parametrize("real", ["images", "loader"])
 def test_every_setting_and_real_inputs_to_sense_on(net, tmp_path, real):
     out, again = tmp_path / "small", tmp_path / "again"
-    assert main(["compress", f"{net}:pair", "--budget", "params=0.6", "--data", f"{net}:loader",
-                 "--tuning", "precision=bf16, channels_last=yes,ema=0.9,accumulate=2",
-                 "--epochs", "1", "--calibration", f"{net}:{real}",
-                 "--out", str(out)]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "compress",
+                f"{net}:pair",
+                "--budget",
+                "params=0.6",
+                "--data",
+                f"{net}:loader",
+                "--tuning",
+                "precision=bf16, channels_last=yes,ema=0.9,accumulate=2",
+                "--epochs",
+                "1",
+                "--calibration",
+                f"{net}:{real}",
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     settings = json.loads((out / "plan.json").read_text())["settings"]
     tuning = settings["tuning"]
     assert (tuning["precision"], tuning["channels_last"]) == ("bf16", True)
     assert (tuning["ema"], tuning["accumulate"], tuning["epochs"]) == (0.9, 2, 1)
     assert settings["metric"] == "calibration"
-    recipe = (out / "recipe.yaml").read_text().replace(
-        "tuning: precision=bf16, channels_last=yes,ema=0.9,accumulate=2",
-        "tuning: {precision: bf16, channels_last: true, ema: 0.9, accumulate: 2}",
-    )  # fmt: skip
+    recipe = (
+        (out / "recipe.yaml")
+        .read_text()
+        .replace(
+            "tuning: precision=bf16, channels_last=yes,ema=0.9,accumulate=2",
+            "tuning: {precision: bf16, channels_last: true, ema: 0.9, accumulate: 2}",
+        )
+    )
     (tmp_path / "r.yaml").write_text(recipe)
     assert main(["compress", "--config", str(tmp_path / "r.yaml"), "--out", str(again)]) == 0
     assert json.loads((again / "plan.json").read_text())["settings"] == settings
@@ -169,8 +232,20 @@ def test_every_setting_and_real_inputs_to_sense_on(net, tmp_path, real):
 )
 def test_a_slip_in_the_fine_tuning_is_told(net, tmp_path, capsys, flags, told):
     flags = [flag.replace("NET", str(net)) for flag in flags]
-    assert main(["compress", f"{net}:pair", "--budget", "params=0.6", *flags,
-                 "--out", str(tmp_path / "small")]) == 2  # fmt: skip
+    assert (
+        main(
+            [
+                "compress",
+                f"{net}:pair",
+                "--budget",
+                "params=0.6",
+                *flags,
+                "--out",
+                str(tmp_path / "small"),
+            ]
+        )
+        == 2
+    )
     assert told in " ".join(capsys.readouterr().err.split())
 
 
@@ -211,20 +286,33 @@ BAD = {
     "unknown method": (2, ["plan", "{net}:pair", "--budget", "params=0.5", "--method", "magic"]),
     "no out": (2, ["compress", "{net}:pair", "--budget", "params=0.5"]),
     "epochs without data": (
-        2, ["compress", "{net}:pair", "--budget", "params=0.5", "--epochs", "2", "--out", "{dir}/o"]
+        2,
+        ["compress", "{net}:pair", "--budget", "params=0.5", "--epochs", "2", "--out", "{dir}/o"],
     ),
     "missing weights": (
-        2, ["plan", "{net}:pair", "--weights", "{dir}/none", "--budget", "params=0.5"]
+        2,
+        ["plan", "{net}:pair", "--weights", "{dir}/none", "--budget", "params=0.5"],
     ),
     "not safetensors": (2, ["plan", "{net}:pair", "--weights", "{net}", "--budget", "params=0.5"]),
     "missing recipe": (2, ["compress", "--config", "{dir}/none.yaml"]),
     "out exists": (2, ["compress", "{net}:pair", "--budget", "params=0.5", "--out", "{dir}"]),
     "no directory": (2, ["evaluate", "{dir}/none", "--data", "demo", "--source", "{net}:pair"]),
     "negative epochs": (
-        2, ["compress", "{net}:pair", "--budget", "params=0.5", "--data", "{net}:loader",
-            "--epochs", "-1", "--out", "{dir}/o"]
+        2,
+        [
+            "compress",
+            "{net}:pair",
+            "--budget",
+            "params=0.5",
+            "--data",
+            "{net}:loader",
+            "--epochs",
+            "-1",
+            "--out",
+            "{dir}/o",
+        ],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("label", BAD)

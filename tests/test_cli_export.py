@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from tenfold.cli import main
-from tenfold.exporters import EXPORTERS
+from tenfold.runtimes.exporters import EXPORTERS
 from tests.test_cli import SOURCE
 
 NETWORK = (
@@ -61,16 +61,19 @@ BAD = {
     "taken": (2, ["{saved}/pair", "--to", "torch-export", "--out", "{dir}/taken.pt2"]),
     "unwritable": (2, ["{saved}/pair", "--to", "torch-export", "--out", "{dir}/taken.pt2/a.pt2"]),
     "data without int8": (
-        2, ["{saved}/pair", "--to", "onnx", "--data", "demo", "--out", "{dir}/a.onnx"]
+        2,
+        ["{saved}/pair", "--to", "onnx", "--data", "demo", "--out", "{dir}/a.onnx"],
     ),
     "int8 unfused": (
-        2, ["{saved}/pair", "--to", "onnx", "--int8", "--no-fuse", "--out", "{dir}/a.onnx"]
+        2,
+        ["{saved}/pair", "--to", "onnx", "--int8", "--no-fuse", "--out", "{dir}/a.onnx"],
     ),
     "int8 of another kind": (
-        2, ["{saved}/pair", "--to", "openvino", "--int8", "--out", "{dir}/a.xml"]
+        2,
+        ["{saved}/pair", "--to", "openvino", "--int8", "--out", "{dir}/a.xml"],
     ),
     "no graph": (2, ["{saved}/reads", "--to", "torch-export", "--out", "{dir}/a.pt2"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("label", BAD)

@@ -102,10 +102,23 @@ def test_names_are_shown_as_they_are(net, tmp_path, capsys, name):
 
 def test_a_plan_is_written_even_where_it_cannot_be_shown(net, tmp_path):
     run = subprocess.run(
-        [sys.executable, "-m", "tenfold", "plan", f"{net}:plain", "--budget", "params=0.6",
-         "--method", "uniform", "--out", str(tmp_path / "plan.json")],
-        env={**os.environ, "PYTHONIOENCODING": "latin-1"}, capture_output=True, timeout=300,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "tenfold",
+            "plan",
+            f"{net}:plain",
+            "--budget",
+            "params=0.6",
+            "--method",
+            "uniform",
+            "--out",
+            str(tmp_path / "plan.json"),
+        ],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        timeout=300,
+    )
     assert run.returncode == 0, run.stderr
     assert b"?" in run.stdout  # in place of arrows
     assert json.loads((tmp_path / "plan.json").read_text())["choices"]

@@ -22,10 +22,12 @@ QUICK = tenfold.TuneSettings(epochs=1, reestimate=1)
 def batches(count=2, size=4):
     generator = torch.Generator().manual_seed(3)
     return [
-        (torch.randn(size, 3, 12, 12, generator=generator),
-         torch.randint(0, 5, (size,), generator=generator))
+        (
+            torch.randn(size, 3, 12, 12, generator=generator),
+            torch.randint(0, 5, (size,), generator=generator),
+        )
         for _ in range(count)
-    ]  # fmt: skip
+    ]
 
 
 @st.composite

@@ -9,7 +9,7 @@ import torch
 
 import tenfold
 from tenfold.errors import TrainingError
-from tenfold.tune import tune
+from tenfold.training import tune
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair
 
@@ -39,9 +39,17 @@ def test_a_gpu_trains_as_a_cpu_does():
     assert losses(trained(SETTINGS)) == pytest.approx(losses(trained(SETTINGS, "cpu")), rel=1e-2)
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}, {"precision": "fp16"}, {"accumulate": 2},
-                                     {"precision": "auto", "channels_last": True},
-                                     {"batchnorm": "frozen"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ema": 0.9},
+        {"precision": "fp16"},
+        {"accumulate": 2},
+        {"precision": "auto", "channels_last": True},
+        {"batchnorm": "frozen"},
+    ],
+)
 def test_a_run_on_a_gpu_resumes(tmp_path, changes):
     settings = replace(SETTINGS, epochs=6, **changes)
     whole = trained(settings)

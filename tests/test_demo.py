@@ -60,8 +60,9 @@ def test_both_networks_are_timed_in_a_process_of_their_own(monkeypatch):
     )
     cells = timing.time_apart(result)
     assert [(cell.engine, cell.threads, cell.batch) for cell in cells] == [
-        ("eager", 1, 1), ("eager", 1, 32),
-    ]  # fmt: skip
+        ("eager", 1, 1),
+        ("eager", 1, 32),
+    ]
     for cell in cells:
         assert cell.models["after"].bytes < cell.models["before"].bytes
         assert cell.ratio() > 0

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from tenfold.errors import InputError, MissingExtra
-from tenfold.processes import World, gathered, once, opened, outcome, own, share, world
-from tenfold.threads import parallel_map, torch_threads
-from tenfold.tune.wrapping import settle_wrapping
+from tenfold.machine.processes import World, gathered, once, opened, outcome, own, share, world
+from tenfold.machine.threads import parallel_map, torch_threads
+from tenfold.training.wrapping import settle_wrapping
 
 accelerate = pytest.importorskip("accelerate")
 ROOT = Path(__file__).parents[1]
@@ -40,9 +40,12 @@ def launch(folder, seconds):
     env = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     with (folder / "stderr").open("w") as file:
         process = subprocess.Popen(
-            [*command, "-m", "tests.distributed_run", str(folder)], cwd=ROOT, env=env,
-            stdout=subprocess.DEVNULL, stderr=file,
-        )  # fmt: skip
+            [*command, "-m", "tests.distributed_run", str(folder)],
+            cwd=ROOT,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+        )
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -11,12 +11,20 @@ import pytest
 import torch
 from torch import nn
 
-from tenfold.tune.slow_kernels import is_slow, sparing_slow_kernels
+from tenfold.training.slow_kernels import is_slow, sparing_slow_kernels
 
 
 def depthwise(**changes):
-    return nn.Conv2d(**{"in_channels": 6, "out_channels": 6, "kernel_size": 3, "groups": 6,
-                        "padding": 1, **changes})  # fmt: skip
+    return nn.Conv2d(
+        **{
+            "in_channels": 6,
+            "out_channels": 6,
+            "kernel_size": 3,
+            "groups": 6,
+            "padding": 1,
+            **changes,
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,7 +88,7 @@ def test_a_forward_of_the_users_own_is_left_alone():
 KEPT = """
 import torch
 from tenfold.bench.memory import resident
-from tenfold.kept_memory import keeping_memory
+from tenfold.machine.memory import keeping_memory
 size = 24 << 20
 before = resident("VmRSS")
 with keeping_memory():

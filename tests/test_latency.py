@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 import tenfold
-from tenfold.budget import Target, latency_target, parse_budget, resolve_budget
 from tenfold.cli import main
-from tenfold.curves import plain_damage, trace_curves
-from tenfold.engines import ENGINES
+from tenfold.curves.trace import plain_damage, trace_curves
 from tenfold.errors import BudgetError, InputError
 from tenfold.formats import FORMATS
 from tenfold.latency import Ruler, read_table, settle, start_ruler
 from tenfold.latency.interpolate import choose_axes, complete_axes, interpolate
 from tenfold.latency.settle import ROUNDS
 from tenfold.latency.unit import Unit, units_of
+from tenfold.runtimes.engines import ENGINES
 from tenfold.search import search
-from tenfold.survey import survey
+from tenfold.search.budget import Target, latency_target, parse_budget, resolve_budget
+from tenfold.survey.stage import survey
 from tests.networks import example, tiny_resnet
 
 ONNX = pytest.mark.skipif(bool(ENGINES["onnxruntime"].unavailable()), reason="no onnxruntime")
@@ -97,9 +97,11 @@ def dense_of(found, site):
 
 @settings(max_examples=15, deadline=None)
 @given(
-    st.integers(0, 1000), st.floats(0.3, 3.0), st.floats(0.3, 1.0),
+    st.integers(0, 1000),
+    st.floats(0.3, 3.0),
+    st.floats(0.3, 1.0),
     st.sampled_from(["energy", "uniform"]),
-)  # fmt: skip
+)
 def test_no_layer_is_slower_than_dense_by_the_table(seed, level, share, method):
     _, found, curves, damages = surveyed()
     ruler = ruler_of(found, made_up(seed, level)[0])
@@ -280,11 +282,23 @@ GOOD = {"tenfold_latency": 1, "engine": "onnxruntime", "threads": 1, "whole": 1.
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", "{}", *(json.dumps({**GOOD, **bad}) for bad in (
-        {"times": {"a": -1}}, {"times": {"a": "fast"}}, {"times": None}, {"whole": 0},
-        {"threads": None}, {"whole": float("nan")},
-    ))],
-)  # fmt: skip
+    [
+        "{",
+        "[]",
+        "{}",
+        *(
+            json.dumps({**GOOD, **bad})
+            for bad in (
+                {"times": {"a": -1}},
+                {"times": {"a": "fast"}},
+                {"times": None},
+                {"whole": 0},
+                {"threads": None},
+                {"whole": float("nan")},
+            )
+        ),
+    ],
+)
 def test_a_bad_table_is_told(tmp_path, text):
     (tmp_path / "t.json").write_text(text)
     with pytest.raises(InputError, match="latency table must"):
@@ -312,9 +326,19 @@ def test_a_latency_is_a_share_or_a_time_on_an_engine(text, target, limit):
 
 @pytest.mark.parametrize(
     "text",
-    ["latency=3", "latency=300", "latency=0", "latency=3k", "latency=0ms", "latency=fast",
-     "latency=0.5@abacus", "latency=0.5@onnxruntime:no", "latency=0.5@onnxruntime:0", "params=3ms"],
-)  # fmt: skip
+    [
+        "latency=3",
+        "latency=300",
+        "latency=0",
+        "latency=3k",
+        "latency=0ms",
+        "latency=fast",
+        "latency=0.5@abacus",
+        "latency=0.5@onnxruntime:no",
+        "latency=0.5@onnxruntime:0",
+        "params=3ms",
+    ],
+)
 def test_a_bad_latency_is_one_sentence(text):
     with pytest.raises(BudgetError, match="but found"):
         parse_budget(text) and resolve_budget(text, {"params": 100.0})

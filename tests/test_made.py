@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 import tenfold
+from tenfold.data import given, made
+from tenfold.data.made import asks_for_made, classes_of, count_asked, made_inputs, objective
+from tenfold.data.synthesise import descend, mismatch, smooth_noise
 from tenfold.errors import BudgetError, InputError
-from tenfold.sense.synthesise import descend, mismatch, smooth_noise
-from tenfold.tune import TuneSettings, given, made
-from tenfold.tune.made import asks_for_made, classes_of, count_asked, made_inputs, objective
+from tenfold.training import TuneSettings
 from tests.networks import example, tiny_resnet
 
 
@@ -71,9 +72,13 @@ def test_plain_values_and_maps_have_no_classes(teacher):
     assert classes_of(nn.Sequential(nn.Conv2d(3, 5, 1)), torch.zeros(1, 3, 4, 4)) == 0
     values = nn.Sequential(nn.Linear(8, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 3)).eval()
     result = tenfold.compress(
-        values, torch.zeros(2, 8), "params=0.7", data="synthetic:64", metric="frobenius",
+        values,
+        torch.zeros(2, 8),
+        "params=0.7",
+        data="synthetic:64",
+        metric="frobenius",
         tuning={"class_mode": None, "epochs": 1},
-    )  # fmt: skip
+    )
     assert result.plan.settings["tuning"]["class_mode"] is None
 
 

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 import tenfold
-from tenfold.deploy.calibrate import calibration_inputs, in_batches, joined
+from tenfold.data.calibrate import calibration_inputs, in_batches, joined
 from tenfold.deploy.measure import logits_by_pieces, score
 from tenfold.deploy.quantise import check_close
 from tenfold.errors import InputError
-from tenfold.exporters import EXPORTERS
-from tenfold.inputs import resize
+from tenfold.network.inputs import resize
+from tenfold.runtimes.exporters import EXPORTERS
 from tests.networks import example, tiny_resnet
 
 needs_onnx = pytest.mark.skipif(
@@ -40,9 +40,13 @@ def small():
 @needs_onnx
 def test_the_closest_variant_is_written_and_measured(small, tmp_path):
     done = tenfold.quantise(
-        small, example(), tmp_path / "a.onnx", calibration=batches(), test=batches(2),
+        small,
+        example(),
+        tmp_path / "a.onnx",
+        calibration=batches(),
+        test=batches(2),
         original=tiny_resnet(),
-    )  # fmt: skip
+    )
     assert done.error == min(done.tried.values()) < 0.1
     assert len(done.tried) == 6
     assert done.calibration == "calibration"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tenfold.curves import cheapest_curves
+from tenfold.curves.trace import cheapest_curves
 from tenfold.latency import fast_step
-from tenfold.survey import survey
+from tenfold.survey.stage import survey
 
 
 def test_wide_layers_take_steps_of_sixteen_and_others_of_eight():

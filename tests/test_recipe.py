@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from tenfold.cli.recipe import Recipe, make_recipe, read_recipe, write_recipe
 from tenfold.errors import InputError
-from tenfold.recipe import Recipe, make_recipe, read_recipe, write_recipe
 
-FLAGS = {"source": "demo", "budget": "params=0.2", "epochs": 3, "include": ["block*", "head"],
-         "formats": "svd,cp", "round_to": 8, "out": "small"}  # fmt: skip
+FLAGS = {
+    "source": "demo",
+    "budget": "params=0.2",
+    "epochs": 3,
+    "include": ["block*", "head"],
+    "formats": "svd,cp",
+    "round_to": 8,
+    "out": "small",
+}
 
 
 def test_a_recipe_written_and_read_is_the_same(tmp_path):

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 
 import tenfold
-from tenfold.chains import chains
+from tenfold.build.rebuild import rebuild
+from tenfold.build.reconstruct import reconstruct
+from tenfold.build.reconstruct.fit import Place, alone, fit, solve
+from tenfold.build.reconstruct.followers import follow
+from tenfold.build.reconstruct.quadratic import ask
+from tenfold.build.reconstruct.regress import regress
 from tenfold.formats import FORMATS
-from tenfold.rebuild import rebuild
-from tenfold.reconstruct import reconstruct
-from tenfold.reconstruct.fit import Place, alone, fit, solve
-from tenfold.reconstruct.followers import follow
-from tenfold.reconstruct.quadratic import ask
-from tenfold.reconstruct.regress import regress
-from tenfold.survey import describe
+from tenfold.formats.chains import chains
+from tenfold.survey.stage import describe
 from tests.networks import example, tiny_resnet
 
 
@@ -68,9 +68,11 @@ def test_mean_output_of_a_layer_is_the_originals():
 @pytest.mark.parametrize("name", [n for n in FORMATS if n != "dense"])
 def test_every_format_is_fitted_and_never_worse(name):
     fmt = FORMATS[name]
-    layer = nn.Conv2d(6, 8, 3, padding=1) if not fmt.refuses(
-        describe(nn.Conv2d(6, 8, 3), "layer")
-    ) else nn.Linear(12, 10)  # fmt: skip
+    layer = (
+        nn.Conv2d(6, 8, 3, padding=1)
+        if not fmt.refuses(describe(nn.Conv2d(6, 8, 3), "layer"))
+        else nn.Linear(12, 10)
+    )
     site = describe(layer, "layer")
     ranks = tuple(min(2, limit) for limit in fmt.rank_limits(site))
     weight = layer.weight.detach()

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from torch import nn
 
 import tenfold
-from tenfold import realise
+from tenfold.build.rebuild import rebuild
+from tenfold.build.refine import refine
+from tenfold.build.refine.gates import cuts_of, gate, gating, usage
+from tenfold.build.refine.harden import cut_down, fits, harden
 from tenfold.costs import COSTS
 from tenfold.errors import InputError
 from tenfold.formats import FORMATS
-from tenfold.rebuild import rebuild
-from tenfold.refine import refine
-from tenfold.refine.gates import cuts_of, gate, gating, usage
-from tenfold.refine.harden import cut_down, fits, harden
-from tenfold.survey import describe, survey
+from tenfold.formats.metric import Metric
+from tenfold.pipeline import realise
+from tenfold.survey.stage import describe, survey
 from tenfold.values import Limit
 from tests.networks import example, tiny_resnet
 
@@ -28,7 +29,7 @@ def layer_of(name, ranks):
     conv = nn.Conv2d(6, 8, 3, padding=1)
     site = describe(conv, "layer")
     fmt = FORMATS[name]
-    factors = fmt.factors(fmt.analyse(site, conv.weight.detach(), tenfold.metric.Metric()), ranks)
+    factors = fmt.factors(fmt.analyse(site, conv.weight.detach(), Metric()), ranks)
     module = fmt.layers(site, ranks, factors, conv.bias)
     return gate(site, name, ranks, module), module
 
@@ -107,9 +108,7 @@ def test_a_refined_network_costs_what_its_plan_says_within_the_limits():
     plan = tenfold.plan(model, x, "params=0.5", metric="frobenius")
     limits = [Limit("params", "0.4", 0.4 * found.totals["params"])]
     inputs = [torch.randn(8, 3, 12, 12)]
-    refined, small = refine(
-        model, rebuild(model, plan), plan, found.sites, limits, inputs, steps=6
-    )  # fmt: skip
+    refined, small = refine(model, rebuild(model, plan), plan, found.sites, limits, inputs, steps=6)
     counted = COSTS["params"].measure(small, x)
     assert counted == refined.predicted["params"] <= limits[0].value
     assert all(p.requires_grad for p in small.parameters())
@@ -148,7 +147,7 @@ def test_ranks_that_cannot_shrink_to_the_limit_leave_the_searched_plan(seed, mon
 def test_a_plan_over_its_limits_is_never_taken(monkeypatch):
     monkeypatch.setattr(realise, "MORE", 64)
     monkeypatch.setattr(realise, "CLEARLY", float("inf"))  # it would be taken otherwise
-    monkeypatch.setattr("tenfold.refine.stage.harden", lambda layers, *_: largest(layers))
+    monkeypatch.setattr("tenfold.build.refine.stage.harden", lambda layers, *_: largest(layers))
     result = tenfold.compress(tiny_resnet(), example(), "params=0.4", refine="end-to-end")
     assert all(limit.reached <= limit.limit for limit in result.report.limits)
 
@@ -176,8 +175,10 @@ class Tokens(nn.Module):
     def __init__(self):
         super().__init__()
         self.embed, self.hidden, self.head = (
-            nn.Embedding(20, 24), nn.Linear(24, 24), nn.Linear(24, 8)
-        )  # fmt: skip
+            nn.Embedding(20, 24),
+            nn.Linear(24, 24),
+            nn.Linear(24, 8),
+        )
 
     def forward(self, tokens):
         return self.head(self.hidden(self.embed(tokens)).relu().mean(1))
@@ -212,9 +213,7 @@ def test_frozen_layers_stay_as_they_are():
     model.get_submodule(frozen).requires_grad_(False)
     limits = [Limit("params", "0.4", 0.4 * found.totals["params"])]
     built = rebuild(model, plan)
-    _, small = refine(
-        model, built, plan, found.sites, limits, [torch.randn(8, 3, 12, 12)], steps=3
-    )  # fmt: skip
+    _, small = refine(model, built, plan, found.sites, limits, [torch.randn(8, 3, 12, 12)], steps=3)
     assert torch.equal(small.get_submodule(frozen).weight, model.get_submodule(frozen).weight)
     others = [n for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d) and n != frozen]
     assert not torch.equal(

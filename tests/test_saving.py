@@ -13,10 +13,10 @@ from torch import nn
 
 import tenfold
 from tenfold.errors import InputError, PlanError
+from tenfold.network.weights import read_weights, write_weights
 from tenfold.report import draw_page, report_from_json, report_to_json
-from tenfold.saving import note_file
-from tenfold.sources._weights import load_weights
-from tenfold.weights_file import read_weights, write_weights
+from tenfold.store.folder import note_file
+from tenfold.store.source_weights import load_weights
 from tests.networks import example, tiny_resnet
 
 
@@ -31,8 +31,11 @@ def test_a_saved_model_comes_back_as_it_was(result, tmp_path):
         model = tenfold.load(folder, architecture)
         assert torch.equal(model(example(3)), result.model(example(3)))
     assert {p.name for p in folder.iterdir()} == {
-        "model.safetensors", "plan.json", "report.json", "report.html"
-    }  # fmt: skip
+        "model.safetensors",
+        "plan.json",
+        "report.json",
+        "report.html",
+    }
     assert all(p.stat().st_mode & 0o044 for p in folder.iterdir()), "others may read it"
 
 
@@ -48,7 +51,7 @@ def test_a_failure_half_way_leaves_nothing(result, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tenfold.saving.draw_page", full)
+    monkeypatch.setattr("tenfold.store.folder.draw_page", full)
     with pytest.raises(InputError, match="No space left"):
         tenfold.save(result, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -94,12 +97,20 @@ def test_the_report_is_json_and_one_page_of_its_own(result, tmp_path):
 
 
 INT8 = {
-    "path": "a.onnx", "to": "onnx", "variant": "extremes", "error": 0.01, "calibration": "given",
+    "path": "a.onnx",
+    "to": "onnx",
+    "variant": "extremes",
+    "error": 0.01,
+    "calibration": "given",
     "files": [
-        {"name": "int8", "bytes": 4321, "latency": {1: {"median": 0.5, "busy": 0.5}},
-         "accuracy": None},
+        {
+            "name": "int8",
+            "bytes": 4321,
+            "latency": {1: {"median": 0.5, "busy": 0.5}},
+            "accuracy": None,
+        },
     ],
-}  # fmt: skip
+}
 
 
 def test_a_file_made_later_is_told_of_once_in_the_report(result, tmp_path):

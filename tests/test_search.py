@@ -9,13 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenfold.curves import Curve
+from tenfold.curves.trace import Curve
 from tenfold.errors import BudgetError
 from tenfold.formats import FORMATS
-from tenfold.metric import Metric
-from tenfold.search import METHODS, _exact, make_problem, search
-from tenfold.search._bound import lower_bound
-from tenfold.search._rounding import polish
+from tenfold.formats.metric import Metric
+from tenfold.search import METHODS, make_problem, search
+from tenfold.search import exact as _exact
+from tenfold.search.bound import lower_bound
+from tenfold.search.rounding import polish
 from tenfold.values import Call, Limit, Site, Survey
 
 COSTS = ("params", "macs", "bytes")
@@ -136,10 +137,13 @@ def test_the_certificate_is_a_true_bound(problem):
 def test_continuous_is_exact_where_greedy_is_not():
     """Taking the best ratio first fills the knapsack badly; the pairwise exchange mends it."""
     curves = [
-        curve(site(0), "dense", [10], [0.0]), curve(site(0), "svd", [1], [1.0], 60),
-        curve(site(1), "dense", [20], [0.0]), curve(site(1), "svd", [1], [1.0], 100),
-        curve(site(2), "dense", [30], [0.0]), curve(site(2), "svd", [1], [1.0], 120),
-    ]  # fmt: skip
+        curve(site(0), "dense", [10], [0.0]),
+        curve(site(0), "svd", [1], [1.0], 60),
+        curve(site(1), "dense", [20], [0.0]),
+        curve(site(1), "svd", [1], [1.0], 100),
+        curve(site(2), "dense", [30], [0.0]),
+        curve(site(2), "svd", [1], [1.0], 120),
+    ]
     damages = [c.errors * c.energy for c in curves]
     sites = [site(0), site(1), site(2)]
     limits = (Limit("params", "51", 51.0),)
@@ -179,9 +183,11 @@ def test_an_unreachable_limit_names_itself_the_smallest_and_the_fixed_part():
 
 def test_a_plan_says_why_a_layer_is_left_alone_and_how_good_it_is():
     curves = [
-        curve(site(0), "dense", [272], [0.0]), curve(site(0), "svd", [33], [0.9]),
-        curve(site(1), "dense", [272], [0.0]), curve(site(1), "svd", [33, 66], [0.01, 0.005]),
-    ]  # fmt: skip
+        curve(site(0), "dense", [272], [0.0]),
+        curve(site(0), "svd", [33], [0.9]),
+        curve(site(1), "dense", [272], [0.0]),
+        curve(site(1), "svd", [33, 66], [0.01, 0.005]),
+    ]
     made = survey_of([site(0), site(1)], 544.0)
     plan = search(made, curves, [c.errors for c in curves], (Limit("params", "0.7", 380.8),))
     kept, cut = plan.choices
@@ -200,7 +206,7 @@ def test_an_unknown_method_lists_the_known_ones():
 
 
 def test_bayes_finds_the_rank_under_the_noise():
-    from tenfold.search.vbmf import evbmf_rank
+    from tenfold.search.methods.vbmf import evbmf_rank
 
     generator = torch.Generator().manual_seed(0)
     for rank in (1, 4, 9):

@@ -9,15 +9,16 @@ import torch
 from torch import nn
 
 import tenfold
-from tenfold.curves import trace_curves
+from tenfold.curves import measure_damages
+from tenfold.curves.damage import divergence, read, replaced, rising
+from tenfold.curves.trace import trace_curves
+from tenfold.data.cache import cached
+from tenfold.data.synthesise import can_synthesise, mismatch, synthesise
 from tenfold.errors import InputError, TrainingError
-from tenfold.metric import Root
-from tenfold.sense import measure_damages, sense
-from tenfold.sense.cache import cached
-from tenfold.sense.damage import divergence, read, replaced, rising
+from tenfold.formats.metric import Root
+from tenfold.sense import sense
 from tenfold.sense.moments import Sums, accumulate, estimate_moments, patches
-from tenfold.sense.synthesise import can_synthesise, mismatch, synthesise
-from tenfold.survey import describe, survey
+from tenfold.survey.stage import describe, survey
 from tests.networks import example, tiny_resnet
 
 

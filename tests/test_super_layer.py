@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from tenfold.curves import plain_damage, trace_curves
+from tenfold.curves.trace import plain_damage, trace_curves
 from tenfold.formats import FORMATS
-from tenfold.metric import Metric, Root
+from tenfold.formats.metric import Metric, Root
 from tenfold.search import METHODS, make_problem, search
-from tenfold.search import super_layer as module
-from tenfold.search._candidates import (
+from tenfold.search.methods import super_layer as module
+from tenfold.search.methods._candidates import (
     Layer,
     Mixture,
     decompose,
@@ -23,8 +23,8 @@ from tenfold.search._candidates import (
     layers_of,
     narrower,
 )
-from tenfold.search._mixture import Candidates, Descent, alpha_loss, weight_loss
-from tenfold.survey import survey
+from tenfold.search.methods._mixture import Candidates, Descent, alpha_loss, weight_loss
+from tenfold.survey.stage import survey
 from tenfold.values import Limit
 from tests import networks
 from tests.test_search import problems

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from tenfold.errors import InputError
-from tenfold.survey import survey
+from tenfold.survey.stage import survey
 from tests.networks import example, tiny_resnet
 
 

@@ -11,8 +11,8 @@ from torch import nn
 
 import tenfold
 from tenfold.errors import InputError
-from tenfold.tune import TuneSettings, tune
-from tenfold.tune.score import accuracy
+from tenfold.training import TuneSettings, tune
+from tenfold.training.score import accuracy
 from tests.tuning import SETTINGS, Images, make_pair, same
 
 
@@ -117,10 +117,22 @@ def test_mappings_as_batches():
     assert len(result.report.history) == 1
 
 
-@pytest.mark.parametrize("bad", [{"epochs": -1}, {"rate": 0.0}, {"rate": math.nan},
-                                 {"batchnorm": "maybe"}, {"precision": "int3"}, {"clip": -1.0},
-                                 {"clip": 0.0}, {"temperature": 0.0}, {"weight_decay": -1e-4},
-                                 {"logits": math.nan}, {"warmup": 1.5}])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"epochs": -1},
+        {"rate": 0.0},
+        {"rate": math.nan},
+        {"batchnorm": "maybe"},
+        {"precision": "int3"},
+        {"clip": -1.0},
+        {"clip": 0.0},
+        {"temperature": 0.0},
+        {"weight_decay": -1e-4},
+        {"logits": math.nan},
+        {"warmup": 1.5},
+    ],
+)
 def test_settings_are_checked(bad):
     with pytest.raises(InputError, match=next(iter(bad)) + "|learning rate"):
         TuneSettings(**bad)

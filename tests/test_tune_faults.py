@@ -16,9 +16,9 @@ import torch
 
 import tenfold
 from tenfold.errors import InputError, TrainingError
-from tenfold.planned import FILE as PLANNED
-from tenfold.tune import tune
-from tenfold.tune.checkpoint import BEST, FILE, read_state, write_state
+from tenfold.pipeline.resume import FILE as PLANNED
+from tenfold.training import tune
+from tenfold.training.checkpoint import BEST, FILE, read_state, write_state
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair, same
 
@@ -26,7 +26,7 @@ RUN = """
 import sys
 from pathlib import Path
 import torch
-from tenfold.tune import tune
+from tenfold.training import tune
 from tests.tuning import SETTINGS, Images, make_pair
 
 torch.set_num_threads(int(sys.argv[2]))
@@ -72,7 +72,7 @@ def kill_after(folder, steps, seconds):
 
 
 def test_a_folder_in_use_is_refused_until_its_process_ends(pair, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("tenfold.tune.alone"), "PATIENCE", 0.1)
+    monkeypatch.setattr(importlib.import_module("tenfold.training.alone"), "PATIENCE", 0.1)
     slow = RUN.replace("flush=True)", "flush=True); import time; time.sleep(0.5)", 1)
     root = Path(__file__).parents[1]
     arguments = [sys.executable, "-c", slow, str(tmp_path), str(torch.get_num_threads())]
@@ -101,8 +101,13 @@ def test_data_that_raise_are_told_and_the_run_resumes(pair, whole, tmp_path, fai
     teacher, student = pair
     looked_at_before = 1 + SETTINGS.reestimate
     with pytest.raises(TrainingError, match="OSError: the disk has gone at step") as caught:
-        tune(student, teacher, Images(teacher, fail_at), settings=replace(SETTINGS, every=1e9),
-             checkpoint=tmp_path)  # fmt: skip
+        tune(
+            student,
+            teacher,
+            Images(teacher, fail_at),
+            settings=replace(SETTINGS, every=1e9),
+            checkpoint=tmp_path,
+        )
     assert f"at step {fail_at - looked_at_before + 1};" in str(caught.value)
     assert (tmp_path / BEST).exists()
     resumed = finish(pair, tmp_path)
@@ -115,8 +120,7 @@ def test_data_that_raise_again_while_they_are_read_again_change_nothing(pair, wh
     settings = replace(SETTINGS, every=1e9)
     for fail_at in (3 + 5, 3 + 2):  # the second one behind the step that the first one reached
         with pytest.raises(TrainingError, match="the disk has gone at step"):
-            tune(student, teacher, Images(teacher, fail_at), settings=settings,
-                 checkpoint=tmp_path)  # fmt: skip
+            tune(student, teacher, Images(teacher, fail_at), settings=settings, checkpoint=tmp_path)
     assert read_state(tmp_path / FILE)[1]["reached"]["step"] == 5
     assert same(finish(pair, tmp_path).model, whole.model)
 
@@ -133,8 +137,14 @@ def test_data_that_raise_before_the_first_step_are_told(pair, whole, tmp_path, f
 def test_validation_that_raises_is_told_and_the_best_is_kept(pair, tmp_path, fail_at):
     teacher, student = pair
     with pytest.raises(TrainingError, match="but found OSError: the disk has gone; mend it"):
-        tune(student, teacher, Images(teacher), settings=SETTINGS,
-             validation=Images(teacher, fail_at), checkpoint=tmp_path)  # fmt: skip
+        tune(
+            student,
+            teacher,
+            Images(teacher),
+            settings=SETTINGS,
+            validation=Images(teacher, fail_at),
+            checkpoint=tmp_path,
+        )
     assert (tmp_path / BEST).exists() == (fail_at > 6)
 
 
@@ -158,7 +168,7 @@ def test_an_epoch_whose_validation_raises_is_not_lost(pair, tmp_path):
 
 @pytest.mark.parametrize("writes", [0, 1, 7])
 def test_a_full_disk_is_told_and_the_run_resumes(pair, whole, tmp_path, monkeypatch, writes):
-    module = importlib.import_module("tenfold.tune.checkpoint")
+    module = importlib.import_module("tenfold.training.checkpoint")
     save, left = module.save_file, iter(range(writes))
 
     def filling(tensors, path, metadata):
@@ -205,8 +215,14 @@ def test_data_that_run_dry_are_told(pair):
 def test_a_quality_that_is_no_number_is_told_before_the_first_step(pair):
     teacher, student = pair
     with pytest.raises(TrainingError, match="found NaN before the first step"):
-        tune(student, teacher, Images(teacher), settings=SETTINGS, validation=Images(teacher),
-             quality=lambda output, batch: math.nan)  # fmt: skip
+        tune(
+            student,
+            teacher,
+            Images(teacher),
+            settings=SETTINGS,
+            validation=Images(teacher),
+            quality=lambda output, batch: math.nan,
+        )
 
 
 def test_a_nan_loss_names_step_and_layer_and_keeps_the_best(pair, tmp_path):
@@ -284,13 +300,19 @@ def test_a_checkpoint_of_another_original_or_loss_is_refused(pair, tmp_path):
     with pytest.raises(InputError, match=f"must keep its original.*delete {folder} to start over"):
         tune(student, other, Images(teacher), settings=SETTINGS, checkpoint=folder)
     with pytest.raises(InputError, match="must keep its loss"):
-        tune(student, teacher, Images(teacher), settings=SETTINGS, checkpoint=folder,
-             loss=lambda output, batch: output.square().mean())  # fmt: skip
+        tune(
+            student,
+            teacher,
+            Images(teacher),
+            settings=SETTINGS,
+            checkpoint=folder,
+            loss=lambda output, batch: output.square().mean(),
+        )
 
 
 def test_a_resumed_run_plans_nothing_twice(pair, tmp_path, monkeypatch):
     teacher, _ = pair
-    module = importlib.import_module("tenfold.compress")
+    module = importlib.import_module("tenfold.pipeline.compress")
     plans = []
 
     def choose(*given, **asked):
@@ -299,9 +321,12 @@ def test_a_resumed_run_plans_nothing_twice(pair, tmp_path, monkeypatch):
 
     def compress(fail_at=None, **asked):
         return tenfold.compress(
-            teacher, example(), data=Images(teacher, fail_at), tuning=SETTINGS,
+            teacher,
+            example(),
+            data=Images(teacher, fail_at),
+            tuning=SETTINGS,
             **{"budget": "params=0.5", "metric": "frobenius", "checkpoint": tmp_path, **asked},
-        )  # fmt: skip
+        )
 
     plainly = module.choose
     monkeypatch.setattr(module, "choose", choose)
@@ -325,9 +350,12 @@ def test_a_resumed_run_must_keep_its_settings(pair, tmp_path):
     finish(pair, tmp_path)
     with pytest.raises(InputError, match="must keep its epochs"):
         tune(
-            student, teacher, Images(teacher), settings=replace(SETTINGS, epochs=5),
+            student,
+            teacher,
+            Images(teacher),
+            settings=replace(SETTINGS, epochs=5),
             checkpoint=tmp_path,
-        )  # fmt: skip
+        )
 
 
 def test_what_is_damaged_of_the_plan_is_told(pair, tmp_path):
@@ -345,8 +373,13 @@ def test_best_weights_are_promised_only_where_they_are(pair, tmp_path, kept):
     teacher, student = pair
     folder = tmp_path if kept else None
     with pytest.raises(TrainingError) as caught:
-        tune(student, teacher, Images(teacher), settings=replace(SETTINGS, rate=1e30),
-             checkpoint=folder)  # fmt: skip
+        tune(
+            student,
+            teacher,
+            Images(teacher),
+            settings=replace(SETTINGS, rate=1e30),
+            checkpoint=folder,
+        )
     assert (f"are in {tmp_path / BEST}" in str(caught.value)) == kept
     assert ("need a checkpoint=" in str(caught.value)) != kept
 
@@ -358,8 +391,13 @@ def test_data_that_give_more_than_they_say_have_epochs_of_what_they_say(pair):
 
     teacher, student = pair
     steps = []
-    tune(student, teacher, Longer(teacher), settings=SETTINGS,
-         progress=lambda stage, done, total: steps.append((done, total)))  # fmt: skip
+    tune(
+        student,
+        teacher,
+        Longer(teacher),
+        settings=SETTINGS,
+        progress=lambda stage, done, total: steps.append((done, total)),
+    )
     assert steps == [(done, 12) for done in range(1, 13)]
 
 
@@ -369,6 +407,7 @@ def test_data_for_a_single_time_are_told_before_anything_is_planned(pair, data):
     given = {"generator": (x for x in [torch.zeros(2, 3, 12, 12)]), "nothing": []}[data]
     stages = []
     with pytest.raises(InputError, match="not a generator"):
-        tenfold.compress(teacher, example(), "params=0.5", data=given,
-                         progress=lambda *told: stages.append(told))  # fmt: skip
+        tenfold.compress(
+            teacher, example(), "params=0.5", data=given, progress=lambda *told: stages.append(told)
+        )
     assert stages == []

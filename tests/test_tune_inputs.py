@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import tenfold
 from tenfold.errors import InputError, TrainingError
-from tenfold.tune import TuneSettings, tune
-from tenfold.tune.distill import classification_loss
-from tenfold.tune.score import hits_of
+from tenfold.training import TuneSettings, tune
+from tenfold.training.distill import classification_loss
+from tenfold.training.score import hits_of
 from tests.networks import example, tiny_resnet
 from tests.tuning import SETTINGS, Images, make_pair
 

@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import tenfold
+from tenfold.data.batches import part_of, rows_of
 from tenfold.errors import InputError
-from tenfold.tune import Blends, TuneSettings, tune
-from tenfold.tune.batches import part_of, rows_of
-from tenfold.tune.ema import Ema
-from tenfold.tune.score import accuracy, mean_quality
+from tenfold.training import Blends, TuneSettings, tune
+from tenfold.training.ema import Ema
+from tenfold.training.score import accuracy, mean_quality
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair, same
 
@@ -120,9 +120,7 @@ def test_labels_need_a_class_mode():
     teacher, images = segmenter(), noise(4, 3, 10, 10)
     data = [(images, torch.zeros(4, 10, 10, dtype=torch.long))]
     with pytest.raises(InputError, match="class_mode=None"):
-        tune(
-            halved(teacher, images[:1]), teacher, data, settings=replace(QUICK, class_mode=None)
-        )  # fmt: skip
+        tune(halved(teacher, images[:1]), teacher, data, settings=replace(QUICK, class_mode=None))
 
 
 def distance(model, teacher, images):
@@ -134,9 +132,14 @@ def test_a_hundred_inputs_in_one_tensor_are_enough():
     teacher, student = make_pair()
     images = noise(100, 3, 12, 12)
     result = tenfold.compress(
-        teacher, example(), "params=0.4", data=images, epochs=1, metric="frobenius",
+        teacher,
+        example(),
+        "params=0.4",
+        data=images,
+        epochs=1,
+        metric="frobenius",
         formats=["cp", "tucker"],
-    )  # fmt: skip
+    )
     unseen = torch.randn(100, 3, 12, 12, generator=torch.Generator().manual_seed(10))
     assert distance(result.model, teacher, unseen) < distance(student, teacher, unseen)
     assert result.plan.settings["tuning"]["batchnorm"] == "frozen"
@@ -145,9 +148,14 @@ def test_a_hundred_inputs_in_one_tensor_are_enough():
 def test_without_data_the_inputs_are_made():
     teacher, student = make_pair()
     result = tenfold.compress(
-        teacher, example(), "params=0.4", data="synthetic:64", epochs=1, metric="frobenius",
+        teacher,
+        example(),
+        "params=0.4",
+        data="synthetic:64",
+        epochs=1,
+        metric="frobenius",
         formats=["cp", "tucker"],
-    )  # fmt: skip
+    )
     unseen = noise(100, 3, 12, 12)
     assert distance(result.model, teacher, unseen) < distance(student, teacher, unseen)
 
@@ -172,9 +180,14 @@ def test_an_epoch_of_few_inputs_has_many_batches():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"ema": 0.9}, {"channels_last": True}, {"precision": "fp16"}, {"precision": "auto"},
-     {"accumulate": 4}],
-)  # fmt: skip
+    [
+        {"ema": 0.9},
+        {"channels_last": True},
+        {"precision": "fp16"},
+        {"precision": "auto"},
+        {"accumulate": 4},
+    ],
+)
 def test_each_way_of_training_helps_and_resumes(tmp_path, changes):
     teacher, student = make_pair()
     settings = replace(SETTINGS, epochs=6, **changes)
@@ -193,9 +206,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch():
     images = noise(8, 3, 12, 12)
     settings = replace(SETTINGS, epochs=1, batchnorm="frozen", features=0.0)
     whole = tune(student, teacher, [images], settings=settings)
-    parts = tune(
-        student, teacher, list(images.split(2)), settings=replace(settings, accumulate=4)
-    )  # fmt: skip
+    parts = tune(student, teacher, list(images.split(2)), settings=replace(settings, accumulate=4))
     for a, b in zip(whole.model.parameters(), parts.model.parameters()):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from tenfold.augment import view
+from tenfold.data.augment import view
+from tenfold.data.batches import read_batch
 from tenfold.errors import InputError
-from tenfold.tune import TuneSettings, tune
-from tenfold.tune.batches import read_batch
-from tenfold.tune.distill import Objective, divergence
+from tenfold.training import TuneSettings, tune
+from tenfold.training.distill import Objective, divergence
 from tests.tuning import SETTINGS, Images, make_pair
 
 
@@ -67,10 +67,13 @@ def test_more_is_learned_than_one_answer_tells():
     assert both < 0.1 * one
 
 
-@pytest.mark.parametrize(("network", "inputs", "found"), [
-    (nn.Linear(4, 2), torch.randn(6, 4), "inputs of other kinds"),
-    (nn.Conv2d(3, 2, 1), torch.randn(6, 3, 8, 8), "an output of shape (6, 2, 8, 8)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("network", "inputs", "found"),
+    [
+        (nn.Linear(4, 2), torch.randn(6, 4), "inputs of other kinds"),
+        (nn.Conv2d(3, 2, 1), torch.randn(6, 3, 8, 8), "an output of shape (6, 2, 8, 8)"),
+    ],
+)
 def test_views_need_images_with_one_answer_each(network, inputs, found):
     with pytest.raises(InputError, match="views=1") as caught:
         tune(network, network, [inputs], settings=TuneSettings(epochs=1, task=0.0, views=2))

@@ -16,10 +16,10 @@ import tenfold
 from tenfold.bench import compare
 from tenfold.deploy.fuse import fuse
 from tenfold.deploy.measure import score
-from tenfold.engines import ENGINES
 from tenfold.errors import InputError
 from tenfold.latency.folder import write_folder
-from tenfold.tune.score import accuracy
+from tenfold.runtimes.engines import ENGINES
+from tenfold.training.score import accuracy
 from tests.networks import tiny_resnet
 
 
@@ -152,16 +152,23 @@ class Words(nn.Module):
 
 def test_a_table_of_a_network_on_indices_is_measured(tmp_path):
     pytest.importorskip("onnxruntime")
-    from tenfold.curves import cheapest_curves
+    from tenfold.curves.trace import cheapest_curves
     from tenfold.latency import read_table
-    from tenfold.survey import survey
+    from tenfold.survey.stage import survey
 
     model, x = Words(), torch.tensor([[0, 6, 3]])
     found = survey(model, x)
     write_folder(model, x, cheapest_curves(found, ["svd"], 8), tmp_path / "layers")
     assert b"Dropout" not in (tmp_path / "layers" / "whole.onnx").read_bytes()
-    command = [sys.executable, tmp_path / "layers" / "measure_table.py", tmp_path / "layers",
-               "--runs", "3", "--out", tmp_path / "table.json"]  # fmt: skip
+    command = [
+        sys.executable,
+        tmp_path / "layers" / "measure_table.py",
+        tmp_path / "layers",
+        "--runs",
+        "3",
+        "--out",
+        tmp_path / "table.json",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     table = read_table(tmp_path / "table.json")
     assert table.network == {"params": found.totals["params"], "macs": found.totals["macs"]}

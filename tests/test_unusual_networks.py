@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 import tenfold
-from tenfold.engines import ENGINES
 from tenfold.errors import InputError, PlanError
-from tenfold.survey import survey
+from tenfold.runtimes.engines import ENGINES
+from tenfold.survey.stage import survey
 from tests.networks import tiny_resnet
 
 
@@ -101,11 +101,13 @@ def test_an_input_changed_in_place_is_a_copy(norm):
     before = shown.clone()
     found = [
         compressed(
-            seeded(lambda: Normalising(inplace, norm)), shown,  # noqa: B023
-            data=[noise(8, 3, 10, 10)], epochs=1,
+            seeded(lambda inplace=inplace: Normalising(inplace, norm)),
+            shown,
+            data=[noise(8, 3, 10, 10)],
+            epochs=1,
         )
         for inplace in (False, True)
-    ]  # fmt: skip
+    ]
     assert torch.equal(shown, before)
     assert found[0].plan.choices == found[1].plan.choices
     assert found[0].report.history == found[1].report.history
@@ -139,9 +141,10 @@ def test_a_layer_whose_weight_the_network_reads_is_refused():
 def test_fused_transformer_layers_are_counted_in_parts_and_kept_whole():
     def make():
         return nn.Sequential(
-            nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), nn.Linear(16, 64),
+            nn.TransformerEncoderLayer(16, 2, 32, batch_first=True),
+            nn.Linear(16, 64),
             nn.Linear(64, 16),
-        )  # fmt: skip
+        )
 
     model, shown = seeded(make), noise(2, 5, 16)
     assert {"0.linear1", "0.linear2"} <= set(reasons(model, shown))
@@ -369,8 +372,11 @@ def test_normalised_weights_are_resumed_and_widened(norm, tmp_path):
 
 
 def test_weights_that_share_memory_alone_are_tied_too():
-    model = seeded(lambda: nn.Sequential(nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 24),
-                                         nn.ReLU(), nn.Linear(24, 24)))  # fmt: skip
+    model = seeded(
+        lambda: nn.Sequential(
+            nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 24)
+        )
+    )
     model[2].weight.data = model[0].weight.data
     model[4].register_buffer("first", model[4].weight.detach())
     model.append(nn.Linear(24, 24))

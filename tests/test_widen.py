@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import tenfold
-from tenfold.widen import narrowed, widened
+from tenfold.build.narrow import narrowed
+from tenfold.network.half import widened
 from tests.networks import example, tiny_resnet
 from tests.tuning import same
 
@@ -48,7 +49,7 @@ def test_any_precision_is_fine_tuned_on_batches_of_its_own(dtype):
     batches = [torch.randn(8, 3, 12, 12).to(dtype) for _ in range(3)]
     found = tenfold.compress(
         model, example().to(dtype), "params=0.4", data=batches, epochs=2, calibration=batches
-    )  # fmt: skip
+    )
     assert {p.dtype for p in found.model.parameters()} == {dtype}
     assert found.report.history[-1]["loss"] < found.report.history[0]["loss"]
     assert all(bool(p.isfinite().all()) for p in found.model.parameters())

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import tenfold
-from tenfold.tune import TuneSettings
+from tenfold.training import TuneSettings
 from tests.networks import example, tiny_resnet
 
 SETTINGS = TuneSettings(epochs=3, rate=3e-3, reestimate=2, every=0.0)
@@ -46,8 +46,12 @@ def make_pair(dropout=0.0):
     with torch.no_grad():
         teacher.head.weight.mul_(20)
     plan = tenfold.plan(
-        teacher, example(), "params=0.4", metric="frobenius", formats=["cp", "tucker"],
-    )  # fmt: skip
+        teacher,
+        example(),
+        "params=0.4",
+        metric="frobenius",
+        formats=["cp", "tucker"],
+    )
     return teacher.eval(), tenfold.apply(plan, teacher)
 
 

@@ -3,23 +3,42 @@
 ``compress`` is the whole job; ``plan`` and ``apply`` are its two halves without training;
 ``save`` and ``load`` keep the result as safetensors and JSON; ``export`` writes it for other
 runtimes, ``fuse`` folds BatchNorm away, ``quantise`` writes int8.
+
+Only the names in ``__all__`` are public.
 """
 
-from tenfold.compress import Result, apply, compress, plan
 from tenfold.deploy.export import Exported, export
 from tenfold.deploy.fuse import fuse
 from tenfold.deploy.quantise import Quantised, quantise
-from tenfold.plan_file import plan_from_json, plan_to_json
-from tenfold.saving import load, save
-from tenfold.tune import TuneSettings, tune
+from tenfold.errors import (
+    BudgetError,
+    InputError,
+    Interrupted,
+    MissingExtra,
+    PlanError,
+    TenfoldError,
+    TrainingError,
+)
+from tenfold.pipeline.compress import apply, compress, plan
+from tenfold.report import Report, Result
+from tenfold.store import load, plan_from_json, plan_to_json, save
+from tenfold.training import TuneSettings, tune
 from tenfold.values import Plan
 
 __version__ = "0.1.0"
 __all__ = [
+    "BudgetError",
     "Exported",
+    "InputError",
+    "Interrupted",
+    "MissingExtra",
     "Plan",
+    "PlanError",
     "Quantised",
+    "Report",
     "Result",
+    "TenfoldError",
+    "TrainingError",
     "TuneSettings",
     "apply",
     "compress",

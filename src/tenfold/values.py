@@ -167,3 +167,14 @@ class Plan:
 def spared(gap: float) -> float:
     """What a plan within ``gap`` of the best could be spared at most, as a share of its damage."""
     return 1 - 1 / (1 + gap)
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists; numbers that JSON cannot hold as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

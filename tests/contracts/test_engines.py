@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from tenfold.bench import compare
-from tenfold.engines import ENGINES, check_available
-from tenfold.engines._onnx import export, to_onnx
-from tenfold.engines._tensors import first_tensor
 from tenfold.errors import InputError, MissingExtra
-from tenfold.forward import run
+from tenfold.network.arrays import first_tensor
+from tenfold.network.call import run
+from tenfold.runtimes.engines import ENGINES, check_available
+from tenfold.runtimes.engines._onnx import export, to_onnx
 from tests.networks import example, tiny_resnet
 
 HERE = [
@@ -24,13 +24,15 @@ CHAINS = {
     "conv": (nn.Conv2d(6, 8, 3, stride=(2, 1), padding=(1, 0), dilation=(1, 2)), (2, 6, 9, 9)),
     "three": (
         nn.Sequential(
-            nn.Conv2d(6, 4, 1, bias=False), nn.Conv2d(4, 4, 3, groups=4, padding=1, bias=False),
+            nn.Conv2d(6, 4, 1, bias=False),
+            nn.Conv2d(4, 4, 3, groups=4, padding=1, bias=False),
             nn.Conv2d(4, 8, 1),
-        ), (1, 6, 7, 7),
+        ),
+        (1, 6, 7, 7),
     ),
     "conv1d": (nn.Conv1d(6, 8, 5, padding=2), (1, 6, 17)),
     "linear": (nn.Sequential(nn.Linear(12, 5, bias=False), nn.Linear(5, 9)), (3, 12)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", HERE)

@@ -8,8 +8,8 @@ from torch import nn
 
 import tenfold
 from tenfold.errors import InputError, MissingExtra
-from tenfold.exporters import EXPORTERS
-from tenfold.inputs import batch_of, leaves, resize, shuffle
+from tenfold.network.inputs import batch_of, leaves, resize, shuffle
+from tenfold.runtimes.exporters import EXPORTERS
 from tests.networks import example, tiny_resnet
 
 NAMES = list(EXPORTERS)

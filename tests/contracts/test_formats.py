@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tenfold.costs import COSTS
-from tenfold.curves import price_grid, rank_grid
+from tenfold.curves.trace import price_grid, rank_grid
 from tenfold.formats import FORMATS
-from tenfold.metric import Metric, Root
-from tenfold.survey import describe, survey
+from tenfold.formats.metric import Metric, Root
+from tenfold.survey.stage import describe, survey
 from tenfold.values import Call
 
 LAYERS = {
@@ -101,8 +101,15 @@ def arguments(layer):
     if isinstance(layer, nn.Linear):
         names = ("in_features", "out_features")
     else:
-        names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation",
-                 "padding_mode")  # fmt: skip
+        names = (
+            "in_channels",
+            "out_channels",
+            "kernel_size",
+            "stride",
+            "padding",
+            "dilation",
+            "padding_mode",
+        )
     values = {name: getattr(layer, name) for name in names}
     return {**values, "bias": layer.bias is not None, "dtype": layer.weight.dtype}
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tenfold.bench.interleave import Timing, interleave
 from tenfold.bench.memory import peak_growth
-from tenfold.bench.tile import tile
-from tenfold.engines import ENGINES, Engine, check_available
-from tenfold.engines._tensors import first_tensor, gap
 from tenfold.errors import as_bad_value, bad_value
-from tenfold.forward import frozen_rng, run
-from tenfold.progress import Progress, silent
-from tenfold.threads import torch_threads
+from tenfold.machine.interleave import Timing, interleave
+from tenfold.machine.progress import Progress, silent
+from tenfold.machine.threads import torch_threads
+from tenfold.network.arrays import first_tensor, gap
+from tenfold.network.call import frozen_rng, run
+from tenfold.network.inputs import resize
+from tenfold.runtimes.engines import ENGINES, Engine, check_available
 
 RUNS, WARMUP = 60, 5
 SECONDS = 20.0  # a cell; slow networks get fewer runs
@@ -101,17 +101,24 @@ def compare(
         for engine in chosen:
             for size in batches:
                 cells.append(
-                    fill_cell(engine, models, tile(example, size), size, threads, runs, warmup,
-                              seconds)
-                )  # fmt: skip
+                    fill_cell(
+                        engine, models, resize(example, size), size, threads, runs, warmup, seconds
+                    )
+                )
                 progress("timing", len(cells), len(chosen) * len(batches))
     return tuple(cells)
 
 
 def fill_cell(
-    engine: Engine, models: Mapping[str, nn.Module], inputs: Any, batch: int, threads: int,
-    runs: int, warmup: int, seconds: float,
-) -> Cell:  # fmt: skip
+    engine: Engine,
+    models: Mapping[str, nn.Module],
+    inputs: Any,
+    batch: int,
+    threads: int,
+    runs: int,
+    warmup: int,
+    seconds: float,
+) -> Cell:
     """One engine, one batch size. Raises InputError when a model does not run at it."""
     expected = {name: output_at(model, inputs, batch) for name, model in models.items()}
     packages = {name: engine.package(model, inputs) for name, model in models.items()}

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.bench.interleave import Timing, interleave
-from tenfold.engines import check_available
-from tenfold.forward import run
-from tenfold.progress import Progress, silent
-from tenfold.threads import torch_threads
+from tenfold.machine.interleave import Timing, interleave
+from tenfold.machine.progress import Progress, silent
+from tenfold.machine.threads import torch_threads
+from tenfold.network.call import run
+from tenfold.runtimes.engines import check_available
 
 RUNS, WARMUP, SECONDS = 30, 3, 1.0
 

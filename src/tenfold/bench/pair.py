@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.bench.interleave import Timing, interleave
-from tenfold.engines import check_available
-from tenfold.threads import torch_threads
+from tenfold.machine.interleave import Timing, interleave
+from tenfold.machine.threads import torch_threads
+from tenfold.runtimes.engines import check_available
 
 RUNS, WARMUP, SECONDS = 60, 3, 8.0
 
@@ -33,9 +33,11 @@ def time_pair(
     runtime = check_available(engine)
     with torch_threads(threads):
         return timed_pair(
-            runtime.prepare(before, example, threads), runtime.prepare(after, example, threads),
-            engine, threads,
-        )  # fmt: skip
+            runtime.prepare(before, example, threads),
+            runtime.prepare(after, example, threads),
+            engine,
+            threads,
+        )
 
 
 def timed_pair(

@@ -7,14 +7,19 @@ from typing import Annotated, Optional
 import typer
 
 Source = Annotated[
-    str, typer.Argument(help="[bold]demo[/], or path/to/file.py:function that returns a model "
-                        "or (model, example).", metavar="SOURCE")
-]  # fmt: skip
+    str,
+    typer.Argument(
+        help="[bold]demo[/], or path/to/file.py:function that returns a model or (model, example).",
+        metavar="SOURCE",
+    ),
+]
 MaybeSource = Annotated[
     Optional[str],  # noqa: UP045 - typer reads the annotation on Python 3.10
-    typer.Argument(help="[bold]demo[/], or path/to/file.py:function; may stand in the recipe.",
-                   metavar="SOURCE"),
-]  # fmt: skip
+    typer.Argument(
+        help="[bold]demo[/], or path/to/file.py:function; may stand in the recipe.",
+        metavar="SOURCE",
+    ),
+]
 Weights = Annotated[
     Optional[str], typer.Option(help="Weights of the model, a safetensors file.")  # noqa: UP045
 ]
@@ -24,19 +29,25 @@ Example = Annotated[
 ]
 Budget = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="What may be kept at most: params=0.2 (a share), params=54k, macs=0.5, "
-                 "bytes=1MB, latency=0.5, latency=3ms@onnxruntime; several joined by commas."),
-]  # fmt: skip
+    typer.Option(
+        help="What may be kept at most: params=0.2 (a share), params=54k, macs=0.5, "
+        "bytes=1MB, latency=0.5, latency=3ms@onnxruntime; several joined by commas."
+    ),
+]
 Quality = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="A measure of your own, file.py:function of (output, batch), higher is "
-                 "better; accuracy by default."),
-]  # fmt: skip
+    typer.Option(
+        help="A measure of your own, file.py:function of (output, batch), higher is "
+        "better; accuracy by default."
+    ),
+]
 Calibration = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Real inputs to sense the network on in place of made ones: demo, or "
-                 "path/to/file.py:function of batches or of one tensor; labels are not looked at."),
-]  # fmt: skip
+    typer.Option(
+        help="Real inputs to sense the network on in place of made ones: demo, or "
+        "path/to/file.py:function of batches or of one tensor; labels are not looked at."
+    ),
+]
 Formats = Annotated[
     Optional[str], typer.Option(help="Allowed formats, joined by commas; all by default.")  # noqa: UP045
 ]

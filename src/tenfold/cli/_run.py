@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tenfold.cli.recipe import Recipe
 from tenfold.errors import Interrupted, bad_value
-from tenfold.recipe import Recipe
+from tenfold.machine.threads import torch_threads
 from tenfold.sources import open_data
-from tenfold.threads import torch_threads
 
 
 def plan_arguments(recipe: Recipe) -> dict[str, Any]:
@@ -18,10 +18,14 @@ def plan_arguments(recipe: Recipe) -> dict[str, Any]:
     real = recipe.calibration
     return {
         "calibration": open_data(real, "train") if real else None,
-        "formats": recipe.formats or None, "include": recipe.include, "exclude": recipe.exclude,
-        "round_to": recipe.round_to, "latency_table": recipe.latency_table,
-        "method": recipe.method, "seed": recipe.seed,
-    }  # fmt: skip
+        "formats": recipe.formats or None,
+        "include": recipe.include,
+        "exclude": recipe.exclude,
+        "round_to": recipe.round_to,
+        "latency_table": recipe.latency_table,
+        "method": recipe.method,
+        "seed": recipe.seed,
+    }
 
 
 @contextmanager

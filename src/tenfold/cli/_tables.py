@@ -7,25 +7,32 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from tenfold.cli._terminal import amount, table
-from tenfold.quantity import say_quantity
+from tenfold.costs.quantity import say_quantity
 from tenfold.report import Report
 from tenfold.values import Plan, Survey, spared
 
 PROVED = 1e-6  # a gap that rounding makes
-MEANINGS = {"params": "parameters", "macs": "multiply-accumulates", "bytes": "bytes of weights",
-            "latency": "time"}  # fmt: skip
+MEANINGS = {
+    "params": "parameters",
+    "macs": "multiply-accumulates",
+    "bytes": "bytes of weights",
+    "latency": "time",
+}
 
 
 def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, float]]) -> None:
     """Layers that can be factored, layers that cannot and why, totals."""
     rows = [
         [
-            site.name, site.kind, f"{site.in_channels}→{site.out_channels}",
+            site.name,
+            site.kind,
+            f"{site.in_channels}→{site.out_channels}",
             "x".join(map(str, site.kernel)) or "-",
-            amount(dense[site.name]["params"]), amount(dense[site.name]["macs"]),
+            amount(dense[site.name]["params"]),
+            amount(dense[site.name]["macs"]),
         ]
         for site in survey.sites
-    ]  # fmt: skip
+    ]
     heads = ["layer", "kind", "#channels", "#kernel", "#params", "#MACs"]
     out.print(table("Layers that can be factored", heads, rows))
     if survey.refusals:
@@ -40,12 +47,15 @@ def show_plan(out: Console, plan: Plan) -> None:
     """A line a layer, then asked and predicted."""
     rows = [
         [
-            x.site, x.format, "x".join(map(str, x.ranks)),
+            x.site,
+            x.format,
+            "x".join(map(str, x.ranks)),
             f"{x.error:.3f}" if x.format != "dense" else "",
-            f"{amount(x.before['params'])} → {amount(x.costs['params'])}", x.reason,
+            f"{amount(x.before['params'])} → {amount(x.costs['params'])}",
+            x.reason,
         ]
         for x in plan.choices
-    ]  # fmt: skip
+    ]
     heads = ["layer", "format", "#ranks", "#error", "#params", "note"]
     out.print(table("Plan", heads, rows))
     for limit in plan.budget:
@@ -60,11 +70,13 @@ def show_report(out: Console, report: Report) -> None:
     """Counts before and after, then asked, predicted and reached."""
     rows = [
         [
-            MEANINGS.get(cost, cost), say_quantity(cost, report.before[cost]),
-            say_quantity(cost, report.after[cost]), f"{report.times_smaller(cost):.2f}x",
+            MEANINGS.get(cost, cost),
+            say_quantity(cost, report.before[cost]),
+            say_quantity(cost, report.after[cost]),
+            f"{report.times_smaller(cost):.2f}x",
         ]
         for cost in report.before
-    ]  # fmt: skip
+    ]
     out.print(table("Counted again", ["", "#before", "#after", "#less"], rows))
     for x in report.limits:
         reached = "not measured here" if x.reached is None else say_quantity(x.cost, x.reached)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from tenfold.progress import Progress
+from tenfold.machine.progress import Progress
 
 ROOM = 160  # columns of a file or pipe
 
@@ -30,9 +30,11 @@ def console(machine: bool) -> Console:
 def drawn_progress(shown: bool = True) -> Iterator[Progress]:
     """A progress callback that draws a bar a stage on standard error, or nothing."""
     columns = (
-        TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
-    )  # fmt: skip
+    )
     with Bars(*columns, console=Console(stderr=True), disable=not shown) as bars:
         tasks: dict[str, Any] = {}
 
@@ -53,9 +55,12 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Ta
         kept = number or 0 < index < len(heads) - 1
         widest = max([len(name), *(len(row[index]) for row in rows)])
         drawn.add_column(
-            name, justify="right" if number else "left", overflow="fold", no_wrap=kept,
+            name,
+            justify="right" if number else "left",
+            overflow="fold",
+            no_wrap=kept,
             min_width=widest if kept else None,
-        )  # fmt: skip
+        )
     for row in rows:
         drawn.add_row(*row)
     return drawn

@@ -16,23 +16,29 @@ from tenfold.cli._options import Example, Json, Weights
 from tenfold.cli._run import running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import original_of
-from tenfold.engines import check_available
+from tenfold.cli.recipe import Recipe
 from tenfold.errors import bad_value
-from tenfold.recipe import Recipe
-from tenfold.saving import PLAN, load, read_plan
+from tenfold.runtimes.engines import check_available
 from tenfold.sources import open_model
-from tenfold.survey import survey
+from tenfold.store.folder import PLAN, load, read_plan
+from tenfold.survey.stage import survey
 
 What = Annotated[
-    str, typer.Argument(help="A directory that tenfold compress wrote, timed against its original; "
-                        "or a source, [bold]demo[/] or path/to/file.py:function.",
-                        metavar="SOURCE_OR_DIR")
-]  # fmt: skip
+    str,
+    typer.Argument(
+        help="A directory that tenfold compress wrote, timed against its original; "
+        "or a source, [bold]demo[/] or path/to/file.py:function.",
+        metavar="SOURCE_OR_DIR",
+    ),
+]
 Engines = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--engine", help="eager, eager-nchw, compile, onnxruntime, openvino, executorch, "
-                 "cuda; repeatable; by default every quick one that is installed."),
-]  # fmt: skip
+    typer.Option(
+        "--engine",
+        help="eager, eager-nchw, compile, onnxruntime, openvino, executorch, "
+        "cuda; repeatable; by default every quick one that is installed.",
+    ),
+]
 Batch = Annotated[str, typer.Option(help="Batch sizes, joined by commas.")]
 Threads = Annotated[int, typer.Option(help="Threads of every engine.", min=1)]
 Runs = Annotated[int, typer.Option(help="Timed runs a model and cell.", min=1)]
@@ -73,24 +79,29 @@ def bench(
     models, shown, sites = open_models(what, source, weights, example)
     with running(Recipe(threads=threads)), drawn_progress() as progress:
         cells = compare(
-            models, shown, engines=names, batches=batches, threads=threads, runs=runs,
+            models,
+            shown,
+            engines=names,
+            batches=batches,
+            threads=threads,
+            runs=runs,
             progress=progress,
-        )  # fmt: skip
+        )
         alone = {
-            name: time_layers(
-                models, shown, sites, engine=name, threads=threads, progress=progress
-            )
+            name: time_layers(models, shown, sites, engine=name, threads=threads, progress=progress)
             for name in (names if layers else ())
-        }  # fmt: skip
+        }
     out = console(json)
     show_cells(out, cells, runs)
     for name, found in alone.items():
         show_layers(out, name, found)
     if json:
-        say_json({
-            "cells": [asdict(cell) for cell in cells],
-            "layers": {name: [asdict(x) for x in found] for name, found in alone.items()},
-        })  # fmt: skip
+        say_json(
+            {
+                "cells": [asdict(cell) for cell in cells],
+                "layers": {name: [asdict(x) for x in found] for name, found in alone.items()},
+            }
+        )
 
 
 def open_models(
@@ -134,11 +145,18 @@ def cell_rows(cells: Sequence[Cell]) -> dict[str, list[list[str]]]:
         first = next(iter(cell.models))
         for name, one in cell.models.items():
             time = one.timing
-            found.setdefault(cell.label, []).append([
-                name, str(cell.batch), f"{time.median:.3f}", f"{time.low:.3f}-{time.high:.3f}",
-                f"{cell.ratio(first, name):.2f}x", f"{cell.busy_ratio(first, name):.2f}x",
-                in_bytes(one.bytes), in_bytes(one.memory),
-            ])  # fmt: skip
+            found.setdefault(cell.label, []).append(
+                [
+                    name,
+                    str(cell.batch),
+                    f"{time.median:.3f}",
+                    f"{time.low:.3f}-{time.high:.3f}",
+                    f"{cell.ratio(first, name):.2f}x",
+                    f"{cell.busy_ratio(first, name):.2f}x",
+                    in_bytes(one.bytes),
+                    in_bytes(one.memory),
+                ]
+            )
     return found
 
 

@@ -25,20 +25,20 @@ from tenfold.cli._options import (
     Seed,
     Threads,
     Weights,
-)  # fmt: skip
+)
 from tenfold.cli._run import plan_arguments, read_mode, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
+from tenfold.cli.recipe import Recipe, make_recipe, write_recipe
+from tenfold.data.made import asks_for_made
 from tenfold.errors import bad_value
-from tenfold.placing import check_free
-from tenfold.planned import forget
-from tenfold.processes import world
-from tenfold.recipe import Recipe, make_recipe, write_recipe
+from tenfold.machine.files import check_free
+from tenfold.machine.processes import world
+from tenfold.pipeline.resume import forget
 from tenfold.report import report_to_json
-from tenfold.saving import save
 from tenfold.sources import Loaded, open_data, open_function, open_model
-from tenfold.tune import TuneSettings, read_settings
-from tenfold.tune.made import asks_for_made
+from tenfold.store.folder import save
+from tenfold.training import TuneSettings, read_settings
 
 DEFAULT_EPOCHS = TuneSettings().epochs
 Data = Annotated[
@@ -62,24 +62,31 @@ Rate = Annotated[
 ]
 Loss = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="The task's loss, file.py:function of (output, batch); cross-entropy by "
-                 "default."),
-]  # fmt: skip
+    typer.Option(
+        help="The task's loss, file.py:function of (output, batch); cross-entropy by default."
+    ),
+]
 ClassMode = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Mode of the output that runs over classes, 1 by default, -1 for sequences; "
-                 "none for plain values."),
-]  # fmt: skip
+    typer.Option(
+        help="Mode of the output that runs over classes, 1 by default, -1 for sequences; "
+        "none for plain values."
+    ),
+]
 Tuning = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="More settings of the fine-tuning, such as precision=bf16,channels_last=true,"
-                 "ema=0.999,accumulate=2: the fields of TuneSettings, joined by commas."),
-]  # fmt: skip
+    typer.Option(
+        help="More settings of the fine-tuning, such as precision=bf16,channels_last=true,"
+        "ema=0.999,accumulate=2: the fields of TuneSettings, joined by commas."
+    ),
+]
 Refine = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Without data: layers (default) fits layer by layer, end-to-end also trains "
-                 "ranks and factors together."),
-]  # fmt: skip
+    typer.Option(
+        help="Without data: layers (default) fits layer by layer, end-to-end also trains "
+        "ranks and factors together."
+    ),
+]
 Out = Annotated[Optional[str], typer.Option(help="A new directory for the result.")]  # noqa: UP045
 
 
@@ -124,16 +131,32 @@ def compress(
     """
     recipe = make_recipe(
         {
-            "source": source, "budget": budget, "data": data, "validation": validation,
-            "epochs": epochs, "rate": rate, "loss": loss,
-            "quality": quality, "class_mode": class_mode, "tuning": tuning,
-            "calibration": calibration, "weights": weights, "example": example,
-            "formats": formats, "include": include, "exclude": exclude, "round_to": round_to,
-            "latency_table": latency_table, "method": method, "refine": refine, "seed": seed,
-            "threads": threads, "out": out,
+            "source": source,
+            "budget": budget,
+            "data": data,
+            "validation": validation,
+            "epochs": epochs,
+            "rate": rate,
+            "loss": loss,
+            "quality": quality,
+            "class_mode": class_mode,
+            "tuning": tuning,
+            "calibration": calibration,
+            "weights": weights,
+            "example": example,
+            "formats": formats,
+            "include": include,
+            "exclude": exclude,
+            "round_to": round_to,
+            "latency_table": latency_table,
+            "method": method,
+            "refine": refine,
+            "seed": seed,
+            "threads": threads,
+            "out": out,
         },
         config,
-    )  # fmt: skip
+    )
     if not recipe.out:
         raise bad_value("A run needs an output directory", "none", "pass --out DIR")
     target = check_free(recipe.out)
@@ -141,9 +164,14 @@ def compress(
     checkpoint = target.with_name(f"{target.name}.checkpoint")
     with running(recipe), drawn_progress(world().first) as progress:
         result = tenfold.compress(
-            loaded.model, loaded.example, recipe.budget, **plan_arguments(recipe),
-            **tune_arguments(recipe, checkpoint), refine=recipe.refine, progress=progress,
-        )  # fmt: skip
+            loaded.model,
+            loaded.example,
+            recipe.budget,
+            **plan_arguments(recipe),
+            **tune_arguments(recipe, checkpoint),
+            refine=recipe.refine,
+            progress=progress,
+        )
     if not world().first:
         return
     save(result, target, extra={"recipe.yaml": write_recipe(recipe)})
@@ -163,11 +191,13 @@ def tune_arguments(recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
     data = recipe.data if asks_for_made(recipe.data) else open_data(recipe.data, "train")
     held_out = open_data(recipe.validation, "train") if recipe.validation else None
     return {
-        "data": data, "validation": held_out, "checkpoint": checkpoint,
+        "data": data,
+        "validation": held_out,
+        "checkpoint": checkpoint,
         "tuning": settings_of(recipe),
         "loss": open_function(recipe.loss) if recipe.loss else None,
         "quality": open_function(recipe.quality) if recipe.quality else None,
-    }  # fmt: skip
+    }
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:

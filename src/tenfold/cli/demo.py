@@ -12,9 +12,9 @@ from tenfold.cli._options import Json, Threads
 from tenfold.cli._run import running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
+from tenfold.cli.recipe import Recipe
 from tenfold.demo.run import Outcome, run_demo
 from tenfold.demo.timing import RUNS
-from tenfold.recipe import Recipe
 
 WANTED = {"times smaller": 5.2, "times faster, batch 1": 1.8, "times faster, batch 32": 1.8}
 MOST_LOST = 0.3  # points of accuracy
@@ -103,7 +103,9 @@ def to_json(outcome: Outcome, seconds: float) -> dict[str, Any]:
         "accuracy": outcome.accuracy,
         "seconds": seconds,
         "conditions": {
-            "engine": cells[0].label, "version": cells[0].version,
-            "threads": cells[0].threads, "runs": RUNS,
+            "engine": cells[0].label,
+            "version": cells[0].version,
+            "threads": cells[0].threads,
+            "runs": RUNS,
         },
-    }  # fmt: skip
+    }

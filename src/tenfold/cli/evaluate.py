@@ -13,12 +13,12 @@ from torch import nn
 from tenfold.cli._options import Example, Json, Quality, Threads, Weights
 from tenfold.cli._run import read_mode, running
 from tenfold.cli._terminal import console, drawn_progress, say_json
+from tenfold.cli.recipe import Recipe, read_recipe
 from tenfold.errors import bad_value
-from tenfold.progress import Progress
-from tenfold.recipe import Recipe, read_recipe
-from tenfold.saving import load
+from tenfold.machine.progress import Progress
 from tenfold.sources import open_data, open_function, open_model
-from tenfold.tune.score import accuracy, mean_quality
+from tenfold.store.folder import load
+from tenfold.training.score import accuracy, mean_quality
 
 Folder = Annotated[str, typer.Argument(help="A directory that tenfold compress wrote.")]
 Data = Annotated[
@@ -67,9 +67,12 @@ def evaluate(
 
 
 def judge(
-    model: nn.Module, batches: Iterable[Any], quality: str | None, mode: int | None,
+    model: nn.Module,
+    batches: Iterable[Any],
+    quality: str | None,
+    mode: int | None,
     progress: Progress,
-) -> float:  # fmt: skip
+) -> float:
     """Accuracy, or the mean of the user's function."""
     if quality is None and mode is not None:
         return accuracy(model, batches, mode, progress)
@@ -83,7 +86,7 @@ def judge(
 
 def original_of(
     folder: str, source: str | None, weights: str | None, example: str | None = None
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """Where the original comes from: the flags, or else the saved recipe."""
     path = Path(folder) / "recipe.yaml"
     saved = read_recipe(path) if path.is_file() else {}
@@ -91,9 +94,10 @@ def original_of(
     saved |= {name: value for name, value in given.items() if value is not None}
     if "source" not in saved:
         raise bad_value(
-            "A saved model needs its original network", f"no recipe.yaml in {folder}",
+            "A saved model needs its original network",
+            f"no recipe.yaml in {folder}",
             "pass --source, as it was compressed",
-        )  # fmt: skip
+        )
     known: dict[str, Any] = {
         name: str(saved[name]) for name in (*given, "class_mode") if name in saved
     }

@@ -14,14 +14,14 @@ from tenfold.cli._options import Example, Json, Weights
 from tenfold.cli._run import read_mode, running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import Folder, Source, original_of
+from tenfold.cli.recipe import Recipe
 from tenfold.deploy.export import Exported
 from tenfold.deploy.export import export as write
 from tenfold.deploy.measure import RUNS, Measured
 from tenfold.deploy.quantise import Quantised, quantise, quantised_to_json
 from tenfold.errors import bad_value
-from tenfold.recipe import Recipe
-from tenfold.saving import load, note_file, read_report
 from tenfold.sources import Loaded, open_data, open_model
+from tenfold.store.folder import load, note_file, read_report
 
 To = Annotated[
     str,
@@ -41,14 +41,18 @@ Int8 = Annotated[
 ]
 Data = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="With --int8: training batches to calibrate on, demo or "
-                 "path/to/file.py:function; made from BatchNorm statistics by default."),
-]  # fmt: skip
+    typer.Option(
+        help="With --int8: training batches to calibrate on, demo or "
+        "path/to/file.py:function; made from BatchNorm statistics by default."
+    ),
+]
 Test = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="With --int8: labelled batches to report accuracy on; by default those of "
-                 "--data, of demo the test images."),
-]  # fmt: skip
+    typer.Option(
+        help="With --int8: labelled batches to report accuracy on; by default those of "
+        "--data, of demo the test images."
+    ),
+]
 
 
 def export(
@@ -104,19 +108,32 @@ def check_flags(int8: bool, no_fuse: bool, data: Mapping[str, str | None]) -> No
 
 
 def quantise_and_show(
-    folder: str, loaded: Loaded, model: nn.Module, to: str, out: str, data: str | None,
-    test: str | None, mode: int | None, json: bool,
-) -> None:  # fmt: skip
+    folder: str,
+    loaded: Loaded,
+    model: nn.Module,
+    to: str,
+    out: str,
+    data: str | None,
+    test: str | None,
+    mode: int | None,
+    json: bool,
+) -> None:
     """Quantise, measure, show the float files and the int8 one in a table, and put them into the
     report of the saved model."""
     labelled = test or data
     read_report(folder)  # that it is there, before the work
     with running(Recipe()), drawn_progress() as progress:
         done = quantise(
-            model, loaded.example, out, to=to, original=loaded.model, progress=progress,
+            model,
+            loaded.example,
+            out,
+            to=to,
+            original=loaded.model,
+            progress=progress,
             calibration=open_data(data, "train") if data else None,
-            test=open_data(labelled, "test") if labelled else None, class_mode=mode,
-        )  # fmt: skip
+            test=open_data(labelled, "test") if labelled else None,
+            class_mode=mode,
+        )
     show_quantised(console(json), done)
     page = note_file(folder, quantised_to_json(done))
     console(json).print(f"The same is in {page} now.")
@@ -130,11 +147,14 @@ def show_quantised(out: Console, done: Quantised) -> None:
     timed = [head for size in first.latency for head in (f"#ms, batch {size}", "#faster")]
     rows = [
         [
-            x.name, f"{x.bytes / 1e3:,.1f}", f"{first.bytes / x.bytes:.2f}x",
-            *timing_cells(first, x), "" if x.accuracy is None else f"{x.accuracy:.2f} %",
+            x.name,
+            f"{x.bytes / 1e3:,.1f}",
+            f"{first.bytes / x.bytes:.2f}x",
+            *timing_cells(first, x),
+            "" if x.accuracy is None else f"{x.accuracy:.2f} %",
         ]
         for x in done.files
-    ]  # fmt: skip
+    ]
     heads = ["", "#kB", "#smaller", *timed, "#top-1"]
     out.print(table(f"Files for {done.to}", heads, rows))
     out.print(

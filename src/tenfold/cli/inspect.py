@@ -9,7 +9,7 @@ from tenfold.cli._tables import show_survey
 from tenfold.cli._terminal import console, say_json
 from tenfold.costs import COSTS
 from tenfold.sources import open_model
-from tenfold.survey import dense_cost, survey
+from tenfold.survey.stage import dense_cost, survey
 
 
 def inspect(

@@ -23,15 +23,15 @@ from tenfold.cli._options import (
     Seed,
     Threads,
     Weights,
-)  # fmt: skip
+)
 from tenfold.cli._run import plan_arguments, running
 from tenfold.cli._tables import show_plan
 from tenfold.cli._terminal import console, drawn_progress, say_json
-from tenfold.placing import check_free
-from tenfold.plan_file import plan_to_json
-from tenfold.recipe import make_recipe
-from tenfold.saving import write_plan
+from tenfold.cli.recipe import make_recipe
+from tenfold.machine.files import check_free
 from tenfold.sources import open_model
+from tenfold.store.folder import write_plan
+from tenfold.store.plan_file import plan_to_json
 
 Out = Annotated[Optional[str], typer.Option(help="Write the plan to this new JSON file.")]  # noqa: UP045
 
@@ -64,13 +64,23 @@ def plan(
     """
     recipe = make_recipe(
         {
-            "source": source, "budget": budget, "weights": weights, "example": example,
-            "calibration": calibration, "formats": formats, "include": include,
-            "exclude": exclude, "round_to": round_to, "latency_table": latency_table,
-            "method": method, "seed": seed, "threads": threads, "out": out,
+            "source": source,
+            "budget": budget,
+            "weights": weights,
+            "example": example,
+            "calibration": calibration,
+            "formats": formats,
+            "include": include,
+            "exclude": exclude,
+            "round_to": round_to,
+            "latency_table": latency_table,
+            "method": method,
+            "seed": seed,
+            "threads": threads,
+            "out": out,
         },
         config,
-    )  # fmt: skip
+    )
     if out:  # a recipe names the directory of a run
         check_free(out)
     loaded = open_model(recipe.source, recipe.weights, recipe.example)

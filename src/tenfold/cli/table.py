@@ -8,11 +8,11 @@ import typer
 
 from tenfold.cli._options import Example, Exclude, Formats, Include, RoundTo, Source, Weights
 from tenfold.cli._terminal import console, drawn_progress
-from tenfold.curves import cheapest_curves
+from tenfold.curves.trace import cheapest_curves
 from tenfold.latency import fast_step, write_folder
 from tenfold.latency.folder import SCRIPT
 from tenfold.sources import open_model
-from tenfold.survey import survey
+from tenfold.survey.stage import survey
 
 Out = Annotated[str, typer.Option(help="A new folder for the models and the script.")]
 

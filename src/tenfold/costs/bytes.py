@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from tenfold.costs._base import COSTS, Cost, bias_count, element_size
-from tenfold.digest import tensors_of
-from tenfold.tied import place_of
+from tenfold.network.digest import tensors_of
+from tenfold.network.tied import place_of
 from tenfold.values import Op, Real
 
 

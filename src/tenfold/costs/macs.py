@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tenfold.costs._base import COSTS, Cost
-from tenfold.forward import run
+from tenfold.network.call import run
 from tenfold.values import Op, Real
 
 

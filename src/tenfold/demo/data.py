@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tenfold.data.few import blend
 from tenfold.demo.images import read_idx, standardise
-from tenfold.tune.few import blend
 
 BATCH = 100
 SHIFT = 2  # pixels

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.bench import Cell
-from tenfold.compress import Result, compress
 from tenfold.demo.data import Mixed, held_batches, read_split
 from tenfold.demo.network import example, load_network
 from tenfold.demo.timing import time_apart
-from tenfold.progress import Progress, silent
-from tenfold.tune import TuneSettings
-from tenfold.tune.score import accuracy
+from tenfold.machine.progress import Progress, silent
+from tenfold.pipeline.compress import compress
+from tenfold.report import Result
+from tenfold.training import TuneSettings
+from tenfold.training.score import accuracy
 
 BUDGET = "params=0.19,macs=0.25"
 FORMATS = ("svd", "svd-in", "spatial", "tucker", "tt", "cp")  # one image wants few layers
@@ -42,10 +43,15 @@ def run_demo(progress: Progress = silent) -> Outcome:
     network = load_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images, labels = read_split("train")
     result = compress(
-        network, example(), BUDGET, formats=FORMATS, progress=progress, tuning=TUNING,
+        network,
+        example(),
+        BUDGET,
+        formats=FORMATS,
+        progress=progress,
+        tuning=TUNING,
         data=Mixed(images[HELD_OUT:], labels[HELD_OUT:]),
         validation=list(images[:HELD_OUT].split(500)),
-    )  # fmt: skip
+    )
     models = {"before": network, "plan_only": result.untuned, "after": result.model}
     scores = score_all(models, held_batches(), progress)
     progress("timing", 0, 1)

@@ -9,14 +9,22 @@ import tempfile
 from pathlib import Path
 
 from tenfold.bench import Cell, cells_from_json
-from tenfold.compress import Result
 from tenfold.errors import TenfoldError
-from tenfold.saving import save
+from tenfold.report import Result
+from tenfold.store.folder import save
 
 RUNS = 100
 FLAGS = (
-    "--source", "demo", "--engine", "eager", "--batch", "1,32", "--runs", str(RUNS), "--json",
-)  # fmt: skip
+    "--source",
+    "demo",
+    "--engine",
+    "eager",
+    "--batch",
+    "1,32",
+    "--runs",
+    str(RUNS),
+    "--json",
+)
 
 
 def time_apart(result: Result) -> tuple[Cell, ...]:

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.deploy.explain import not_exported, told_by
-from tenfold.deploy.trace import trace
-from tenfold.engines._tensors import gap
 from tenfold.errors import bad_value
-from tenfold.exporters import Exporter
-from tenfold.exporters._base import Runner
-from tenfold.forward import run
-from tenfold.inputs import batch_of, leaves
+from tenfold.network.arrays import gap
+from tenfold.network.call import run
+from tenfold.network.inputs import batch_of, leaves
+from tenfold.runtimes.explain import not_exported, told_by
+from tenfold.runtimes.exporters import Exporter
+from tenfold.runtimes.exporters._base import Runner
+from tenfold.runtimes.trace import trace
 
 # Of the largest output. Runtimes add up in another order and fuse what they can.
 TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
@@ -42,9 +42,9 @@ def check_same(
         if not gap <= tolerance(wanted):
             raise bad_value(
                 f"An export to {to} must compute what the model does",
-                f"outputs off by {gap:.2g} of their size at batch {batch_of(probe)}, "
-                f"{culprit()}", "replace that operation, or export to another format",
-            )  # fmt: skip
+                f"outputs off by {gap:.2g} of their size at batch {batch_of(probe)}, {culprit()}",
+                "replace that operation, or export to another format",
+            )
         worst = max(worst, gap)
     return worst
 

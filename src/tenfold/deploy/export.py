@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from tenfold.copying import copy_of
 from tenfold.deploy.compare import blame, check_same
-from tenfold.deploy.explain import not_exported
 from tenfold.deploy.fuse import fuse
 from tenfold.errors import MissingExtra, bad_value
-from tenfold.exporters import EXPORTERS, Exporter
-from tenfold.exporters._base import Runner
-from tenfold.inputs import batch_of, check_example, mapped, resize, shuffle
-from tenfold.placing import placing
+from tenfold.machine.files import placing
+from tenfold.network.copying import copy_of
+from tenfold.network.inputs import batch_of, check_example, mapped, resize, shuffle
+from tenfold.runtimes.explain import not_exported
+from tenfold.runtimes.exporters import EXPORTERS, Exporter
+from tenfold.runtimes.exporters._base import Runner
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,10 @@ def check_suffix(target: Path, exporter: Exporter) -> None:
     """Runtimes tell files by their suffix."""
     if target.suffix != exporter.suffix:
         raise bad_value(
-            f"A file for {exporter.name} must end in {exporter.suffix}", repr(target.name),
+            f"A file for {exporter.name} must end in {exporter.suffix}",
+            repr(target.name),
             f"write {target.stem}{exporter.suffix}",
-        )  # fmt: skip
+        )
 
 
 def plain_copy(model: nn.Module) -> nn.Module:

@@ -11,14 +11,14 @@ from typing import Any
 from torch import nn
 from torch.export import ExportedProgram
 
-from tenfold.copying import copy_of
 from tenfold.deploy.compare import difference, tolerance
 from tenfold.deploy.join import RULES
 from tenfold.deploy.pair import pairs
-from tenfold.deploy.trace import trace
 from tenfold.errors import TenfoldError
-from tenfold.forward import run
-from tenfold.inputs import leaves, shuffle
+from tenfold.network.call import run
+from tenfold.network.copying import copy_of
+from tenfold.network.inputs import leaves, shuffle
+from tenfold.runtimes.trace import trace
 
 
 def fuse(model: nn.Module, example: Any) -> nn.Module:

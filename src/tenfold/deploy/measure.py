@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tenfold.bench.interleave import Timing, interleave
+from tenfold.data.batches import logits_of, read_batch
+from tenfold.data.reading import guarded
 from tenfold.errors import as_bad_value
-from tenfold.exporters import EXPORTERS
-from tenfold.exporters._base import Runner
-from tenfold.forward import frozen_rng
-from tenfold.inputs import batch_of, cut, resize
-from tenfold.progress import Progress, silent
-from tenfold.tune.batches import logits_of, read_batch
-from tenfold.tune.reading import guarded
-from tenfold.tune.score import FITTING, hits_of
+from tenfold.machine.interleave import Timing, interleave
+from tenfold.machine.progress import Progress, silent
+from tenfold.network.call import frozen_rng
+from tenfold.network.inputs import batch_of, cut, resize
+from tenfold.runtimes.exporters import EXPORTERS
+from tenfold.runtimes.exporters._base import Runner
+from tenfold.training.score import FITTING, hits_of
 
 RUNS, WARMUP = 60, 10
 
@@ -35,9 +35,14 @@ class Measured:
 
 
 def measure_files(
-    to: str, files: Mapping[str, Path], example: Any, test: Iterable[Any] | None,
-    batches: Sequence[int], class_mode: int | None = 1, progress: Progress = silent,
-) -> tuple[Measured, ...]:  # fmt: skip
+    to: str,
+    files: Mapping[str, Path],
+    example: Any,
+    test: Iterable[Any] | None,
+    batches: Sequence[int],
+    class_mode: int | None = 1,
+    progress: Progress = silent,
+) -> tuple[Measured, ...]:
     """Every file on the same inputs, run by run in turn, in its runtime on one thread."""
     runners = {name: EXPORTERS[to].read(file) for name, file in files.items()}
     timings = {size: time_runners(runners, resize(example, size)) for size in batches}
@@ -48,11 +53,13 @@ def measure_files(
             progress("testing", done + 1, len(runners))
     return tuple(
         Measured(
-            name, file.stat().st_size, {size: timings[size][name] for size in batches},
+            name,
+            file.stat().st_size,
+            {size: timings[size][name] for size in batches},
             scores[name],
         )
         for name, file in files.items()
-    )  # fmt: skip
+    )
 
 
 def time_runners(runners: Mapping[str, Runner], inputs: Any) -> dict[str, Timing]:

@@ -12,19 +12,19 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.deploy.calibrate import calibration_inputs, in_batches
+from tenfold.data.calibrate import calibration_inputs, in_batches
 from tenfold.deploy.export import check_suffix, plain_copy, usable
 from tenfold.deploy.fuse import fuse
 from tenfold.deploy.measure import Measured, logits_by_pieces, measure_files
 from tenfold.errors import as_bad_value, bad_value
-from tenfold.exporters import EXPORTERS
-from tenfold.exporters._base import Runner
-from tenfold.forward import run
-from tenfold.inputs import batch_of, check_example, mapped
-from tenfold.placing import placing
-from tenfold.progress import Progress, silent
-from tenfold.quantisers import QUANTISERS
-from tenfold.report.recount import environment
+from tenfold.machine.conditions import environment
+from tenfold.machine.files import placing
+from tenfold.machine.progress import Progress, silent
+from tenfold.network.call import run
+from tenfold.network.inputs import batch_of, check_example, mapped
+from tenfold.runtimes.exporters import EXPORTERS
+from tenfold.runtimes.exporters._base import Runner
+from tenfold.runtimes.quantisers import QUANTISERS
 
 BATCH = 32  # inputs a calibration run
 LATENCY_BATCHES = (1, 32)
@@ -102,9 +102,14 @@ def quantise(
         check_close(tried[best], to)
         shutil.copyfile(files[best], part)
         measured = measure_files(
-            to, {**paths, "int8": files[best]}, example, test,
-            LATENCY_BATCHES if dynamic else (size,), class_mode, progress,
-        )  # fmt: skip
+            to,
+            {**paths, "int8": files[best]},
+            example,
+            test,
+            LATENCY_BATCHES if dynamic else (size,),
+            class_mode,
+            progress,
+        )
         done = Quantised(target, to, best, tried[best], tried, inputs[2], measured, environment())
         note = part.with_name(f"{target.name}.json")
         note.write_text(json.dumps(quantised_to_json(done), indent=1) + "\n", "utf-8")
@@ -112,9 +117,14 @@ def quantise(
 
 
 def try_variants(
-    to: str, model: nn.Module, example: Any, inputs: tuple[Any, Any, str], size: int,
-    folder: Path, progress: Progress,
-) -> tuple[dict[str, float], dict[str, Path]]:  # fmt: skip
+    to: str,
+    model: nn.Module,
+    example: Any,
+    inputs: tuple[Any, Any, str],
+    size: int,
+    folder: Path,
+    progress: Progress,
+) -> tuple[dict[str, float], dict[str, Path]]:
     """A file a variant, and how far its outputs are from the model's."""
     quantiser, exporter = QUANTISERS[to], EXPORTERS[to]
     ranges, judged, _ = inputs
@@ -141,9 +151,10 @@ def check_close(error: float, to: str) -> None:
     """Outputs that say nothing of the model's are no result."""
     if not error < 1:
         raise bad_value(
-            f"An int8 file for {to} must follow the model", f"outputs off by {error:.0%}",
+            f"An int8 file for {to} must follow the model",
+            f"outputs off by {error:.0%}",
             "pass training inputs to calibrate on, or export without int8",
-        )  # fmt: skip
+        )
 
 
 def write_floats(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.formats import _chain
-from tenfold.metric import Metric
+from tenfold.formats.metric import Metric
 from tenfold.registry import Registry
 from tenfold.values import Link, Op, Real, Site
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tenfold.formats import _als
 from tenfold.formats._base import FORMATS, Format
-from tenfold.metric import Metric
+from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
 KNOTS = 9  # ranks at which the curve is computed; the rest is interpolated

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tenfold.formats._base import FORMATS, Format
-from tenfold.metric import Metric
+from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._spectrum import spectrum
+from tenfold.formats.metric import Metric
 from tenfold.formats.svd import State
-from tenfold.metric import Metric
 from tenfold.values import Link, Real, Site
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._spectrum import Spectrum, spectrum
-from tenfold.metric import Metric, along
+from tenfold.formats.metric import Metric, along
 from tenfold.values import Link, Real, Site
 
 

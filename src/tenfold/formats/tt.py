@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._spectrum import spectrum
-from tenfold.metric import Metric
+from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
 

@@ -8,5 +8,11 @@ from tenfold.latency.start import start_ruler
 from tenfold.latency.table import Table, read_table
 
 __all__ = [
-    "Ruler", "Table", "fast_step", "read_table", "settle", "start_ruler", "write_folder",
-]  # fmt: skip
+    "Ruler",
+    "Table",
+    "fast_step",
+    "read_table",
+    "settle",
+    "start_ruler",
+    "write_folder",
+]

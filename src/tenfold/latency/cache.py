@@ -9,8 +9,9 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from tenfold.cache_folder import cache_folder, keep
-from tenfold.engines import Engine
+from tenfold.machine.cache import cache_folder, keep
+from tenfold.machine.conditions import processor
+from tenfold.runtimes.engines import Engine
 
 VERSION = 1
 
@@ -18,9 +19,13 @@ VERSION = 1
 def conditions(engine: Engine, threads: int) -> dict[str, str | int]:
     """What a measured share holds for."""
     return {
-        "engine": engine.name, "version": engine.version(), "threads": threads,
-        "machine": platform.machine(), "processor": processor(), "table": VERSION,
-    }  # fmt: skip
+        "engine": engine.name,
+        "version": engine.version(),
+        "threads": threads,
+        "machine": platform.machine(),
+        "processor": processor(),
+        "table": VERSION,
+    }
 
 
 def read_shares(held_for: Mapping[str, str | int]) -> dict[str, float]:
@@ -48,12 +53,3 @@ def _path(held_for: Mapping[str, str | int]) -> Path | None:
     folder = cache_folder()
     name = hashlib.sha256(json.dumps(held_for, sort_keys=True).encode()).hexdigest()[:24]
     return folder / f"latency-{name}.json" if folder else None
-
-
-def processor() -> str:
-    """The processor's name."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

@@ -12,17 +12,17 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.copying import copy_of
 from tenfold.costs import COSTS
-from tenfold.curves import Curve
-from tenfold.engines import check_available
-from tenfold.engines._onnx import export, write_light
-from tenfold.engines._tensors import flat_arrays
+from tenfold.curves.trace import Curve
 from tenfold.latency.interpolate import choose_axes
 from tenfold.latency.table import COUNTED
 from tenfold.latency.unit import Unit, units_of
-from tenfold.placing import check_free, placing_folder
-from tenfold.progress import Progress, silent
+from tenfold.machine.files import check_free, placing_folder
+from tenfold.machine.progress import Progress, silent
+from tenfold.network.arrays import flat_arrays
+from tenfold.network.copying import copy_of
+from tenfold.runtimes.engines import check_available
+from tenfold.runtimes.engines._onnx import export, write_light
 
 SCRIPT = "measure_table.py"
 
@@ -54,7 +54,7 @@ def write_folder(
             "whole": {"file": "whole.onnx", "input": shapes, "most": most},
             "network": {name: COSTS[name].measure(model, example) for name in COUNTED},
             "units": index,
-        }  # fmt: skip
+        }
         (part / "units.json").write_text(json.dumps(listed, indent=1), "utf-8")
         script = files("tenfold.latency").joinpath(SCRIPT).read_text("utf-8")
         (part / SCRIPT).write_text(script, "utf-8")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tenfold.bench.interleave import interleave
-from tenfold.engines import Engine
 from tenfold.latency.unit import Unit
-from tenfold.progress import Progress, silent
-from tenfold.threads import torch_threads
+from tenfold.machine.interleave import interleave
+from tenfold.machine.progress import Progress, silent
+from tenfold.machine.threads import torch_threads
+from tenfold.runtimes.engines import Engine
 
 TOGETHER = 6  # units a group, so that a group is over before the machine has drifted
 RUNS, WARMUP, SECONDS = 40, 3, 0.3  # of a group

@@ -20,9 +20,12 @@ import numpy as np
 import onnxruntime
 
 TYPES = {
-    "tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32, "tensor(bool)": np.bool_,
-}  # fmt: skip
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
 
 
 def draw(shape: list[int], kind: str, most: int | None) -> Any:
@@ -104,10 +107,12 @@ def main() -> None:
     asked = parser.parse_args()
     found = measure(asked.folder, asked.threads, asked.runs, asked.seconds)
     table = {
-        "tenfold_latency": 1, "engine": "onnxruntime", "threads": asked.threads,
+        "tenfold_latency": 1,
+        "engine": "onnxruntime",
+        "threads": asked.threads,
         **found,
         "conditions": {"machine": platform.machine(), "version": onnxruntime.__version__},
-    }  # fmt: skip
+    }
     with open(asked.out + ".part", "w", encoding="utf-8") as file:
         json.dump(table, file, indent=1)
     os.replace(asked.out + ".part", asked.out)

@@ -9,7 +9,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from tenfold.curves import Curve
+from tenfold.curves.trace import Curve
 from tenfold.latency.interpolate import choose_axes, complete_axes, interpolate
 from tenfold.latency.unit import Unit, units_of
 from tenfold.values import Choice, Site, Survey

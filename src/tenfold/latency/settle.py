@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from tenfold.curves import Curve
+from tenfold.curves.trace import Curve
 from tenfold.errors import BudgetError
 from tenfold.latency.ruler import COST, Ruler
 from tenfold.latency.unit import Unit, units_of
@@ -68,9 +68,13 @@ def settle(
 
 
 def find_measured(
-    ruler: Ruler, survey: Survey, curves: Sequence[Curve], damages: Sequence[Tensor],
-    limits: Sequence[Limit], find: Find,
-) -> Plan:  # fmt: skip
+    ruler: Ruler,
+    survey: Survey,
+    curves: Sequence[Curve],
+    damages: Sequence[Tensor],
+    limits: Sequence[Limit],
+    find: Find,
+) -> Plan:
     """Search until every chosen row was measured; at last among measured rows alone."""
     sites = {site.name: site for site in survey.sites}
     tight = [
@@ -93,9 +97,7 @@ def find_measured(
 
 def around(choice: Choice, curves: Sequence[Curve]) -> Iterator[Unit]:
     """The chosen row and the rows next to it, where the search is likely to look again."""
-    (curve,) = (
-        c for c in curves if (c.site.name, c.format) == (choice.site, choice.format)
-    )  # fmt: skip
+    (curve,) = (c for c in curves if (c.site.name, c.format) == (choice.site, choice.format))
     here = torch.tensor(choice.ranks).log()
     apart = (curve.ranks.log() - here).abs().sum(1)
     for ranks in curve.ranks[apart.argsort()[:NEAR]].tolist():

@@ -7,16 +7,16 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.budget import Target
-from tenfold.engines import check_available
 from tenfold.errors import bad_value
 from tenfold.latency.cache import add_shares, conditions, read_shares
 from tenfold.latency.measure import measure_ratios, time_whole
 from tenfold.latency.ruler import Ruler
 from tenfold.latency.table import Table
 from tenfold.latency.unit import Unit, units_of
-from tenfold.progress import Progress, silent
-from tenfold.threads import torch_threads
+from tenfold.machine.progress import Progress, silent
+from tenfold.machine.threads import torch_threads
+from tenfold.runtimes.engines import check_available
+from tenfold.search.budget import Target
 from tenfold.values import Survey
 
 
@@ -61,9 +61,10 @@ def from_table(table: Table, survey: Survey, target: Target) -> Ruler:
     if (table.engine, table.threads) != (target.engine, target.threads):
         raise bad_value(
             f"The latency table must be of the budget's engine {target.engine} on "
-            f"{target.threads} thread(s)", f"{table.engine} on {table.threads}",
+            f"{target.threads} thread(s)",
+            f"{table.engine} on {table.threads}",
             f"write latency=...@{table.engine}:{table.threads}",
-        )  # fmt: skip
+        )
     way = "make one for this network and example with `tenfold table SOURCE --out DIR`"
     for site in survey.sites:
         for unit in units_of(site):

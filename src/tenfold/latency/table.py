@@ -45,9 +45,13 @@ def read_table(path: str | Path) -> Table:
     try:
         times = {str(key): float(value) for key, value in data["times"].items()}
         table = Table(
-            str(data["engine"]), int(data["threads"]), float(data["whole"]), times,
-            dict(data.get("conditions", {})), data.get("network") and dict(data["network"]),
-        )  # fmt: skip
+            str(data["engine"]),
+            int(data["threads"]),
+            float(data["whole"]),
+            times,
+            dict(data.get("conditions", {})),
+            data.get("network") and dict(data["network"]),
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _refuse(path, f"{type(error).__name__} at {error}") from error
     for key, value in {**times, "whole": table.whole}.items():
@@ -59,5 +63,6 @@ def read_table(path: str | Path) -> Table:
 def _refuse(path: str | Path, found: str) -> InputError:
     return bad_value(
         "A latency table must hold positive milliseconds as measure_table.py writes them",
-        f"{found} in {path}", "make it with `tenfold table SOURCE --out FOLDER`",
-    )  # fmt: skip
+        f"{found} in {path}",
+        "make it with `tenfold table SOURCE --out FOLDER`",
+    )

@@ -3,7 +3,15 @@
 from tenfold.report.draw_page import draw_page
 from tenfold.report.read_report import report_from_json
 from tenfold.report.recount import Line, Reached, Report, make_report, report_to_json
+from tenfold.report.result import Result
 
 __all__ = [
-    "Line", "Reached", "Report", "draw_page", "make_report", "report_from_json", "report_to_json",
-]  # fmt: skip
+    "Line",
+    "Reached",
+    "Report",
+    "Result",
+    "draw_page",
+    "make_report",
+    "report_from_json",
+    "report_to_json",
+]

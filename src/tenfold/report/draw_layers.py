@@ -28,9 +28,15 @@ def draw_layers(lines: Sequence[Line]) -> str:
     axes.set_xlabel(f"parameters{whole}")
     for row, line in enumerate(shown):
         axes.annotate(
-            label(line), (line.params[0], row), (4, 0), textcoords="offset points",
-            va="center", fontsize=7, color="#445", parse_math=False,
-        )  # fmt: skip
+            label(line),
+            (line.params[0], row),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            color="#445",
+            parse_math=False,
+        )
     axes.margins(x=0.18)
     axes.legend(loc="lower right", frameon=False, fontsize=8)
     return _svg(figure, axes)

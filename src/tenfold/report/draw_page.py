@@ -7,7 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tenfold.quantity import say_quantity
+from tenfold.costs.quantity import say_quantity
 from tenfold.report.draw_layers import draw_layers, draw_trace, label
 from tenfold.report.recount import Report
 from tenfold.values import spared

@@ -26,9 +26,10 @@ def report_from_json(data: Mapping[str, Any]) -> Report:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise bad_value(
-            "A report must be one that tenfold.save wrote", f"{type(error).__name__} {error}",
+            "A report must be one that tenfold.save wrote",
+            f"{type(error).__name__} {error}",
             "save the model again",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _line(data: Mapping[str, Any]) -> Line:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 from tenfold.bench import Timed
 from tenfold.costs import COSTS
 from tenfold.errors import PlanError
-from tenfold.plan_file import plain
-from tenfold.values import Choice, Plan, Refusal
+from tenfold.machine.conditions import environment
+from tenfold.values import Choice, Plan, Refusal, plain
 
 CLOSE = 0.1  # a predicted latency is good when the measured one is this near
 
@@ -155,17 +153,6 @@ def report_to_json(report: Report) -> dict[str, Any]:
     return told
 
 
-def environment() -> dict[str, Any]:
-    """What the numbers were taken on."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "threads": torch.get_num_threads(),
-    }
-
-
 def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:
     """Parameters counted in the modules; MACs as the plan has them, whose total was counted."""
     counts = [
@@ -173,6 +160,11 @@ def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:
         for model in (original, built)
     ]
     return Line(
-        choice.site, choice.format, choice.ranks, choice.error, (counts[0], counts[1]),
-        (choice.before["macs"], choice.costs["macs"]), choice.reason,
-    )  # fmt: skip
+        choice.site,
+        choice.format,
+        choice.ranks,
+        choice.error,
+        (counts[0], counts[1]),
+        (choice.before["macs"], choice.costs["macs"]),
+        choice.reason,
+    )

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.forward import call, evaluating
-from tenfold.metric import Metric, Root
-from tenfold.sense.synthesise import frozen
-from tenfold.tune.batches import logits_of
+from tenfold.data.batches import logits_of
+from tenfold.data.synthesise import frozen
+from tenfold.formats.metric import Metric, Root
+from tenfold.network.call import call, evaluating
 from tenfold.values import Site
 
 PATCH_LIMIT = 1300  # largest patch (channels times window) whose correlation is kept
@@ -149,9 +149,10 @@ def metric_of(sums: Sums) -> Metric:
     """Roots of the mean moments; the identity where nothing was seen."""
     count = max(1, sums.count)
     return Metric(
-        inputs=_root(sums.inputs, count), outputs=_root(sums.outputs, max(1, sums.positions)),
+        inputs=_root(sums.inputs, count),
+        outputs=_root(sums.outputs, max(1, sums.positions)),
         patches=_root(sums.patches, count),
-    )  # fmt: skip
+    )
 
 
 def _root(total: Tensor | float, count: int) -> Root | None:

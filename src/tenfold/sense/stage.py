@@ -6,26 +6,23 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tenfold.augment import is_image
+from tenfold.data.augment import is_image
+from tenfold.data.cache import cached
+from tenfold.data.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
+from tenfold.data.take import BATCH, take
 from tenfold.errors import as_bad_value, bad_value
-from tenfold.metric import Metric
-from tenfold.progress import Progress, silent
-from tenfold.sense.cache import cached
+from tenfold.formats.metric import Metric
+from tenfold.machine.progress import Progress, silent
 from tenfold.sense.moments import estimate_moments
-from tenfold.sense.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
-from tenfold.tune.batches import read_batch, rows_of
-from tenfold.tune.reading import guarded
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
 WORK = 4e12  # multiply-accumulates that making inputs may take, a minute or so of two cores
-BATCH = 64  # inputs a forward pass
 KINDS = ("auto", "synthetic", "noise", "frobenius")
 
 
@@ -87,8 +84,9 @@ def sense(
     elif metric == "synthetic" and not possible:
         raise bad_value(
             "Synthetic inputs need BatchNorm statistics and one input tensor that gradients reach",
-            "none", "use metric='auto', or pass calibration=...",
-        )  # fmt: skip
+            "none",
+            "use metric='auto', or pass calibration=...",
+        )
     elif metric == "noise" or (metric == "auto" and not possible and is_image(example)):
         return Sensed({}, (noise_like(model, example, images, seed),), "noise")
     elif metric == "frobenius" or not possible:
@@ -96,9 +94,10 @@ def sense(
     else:
         origin = "synthetic"
         made = cached(
-            ("synthetic", images, seed, tuple(example.shape[1:])), model,
+            ("synthetic", images, seed, tuple(example.shape[1:])),
+            model,
             lambda: {"inputs": synthesise(model, example, images, progress=progress)},
-        )  # fmt: skip
+        )
         batches = tuple(made["inputs"].split(BATCH))
     torch.manual_seed(seed)
     with told_of(origin):
@@ -128,27 +127,10 @@ def noise_like(model: nn.Module, example: Any, count: int, seed: int) -> Tensor:
     measured on it beat plain Frobenius by far (``benchmarks/no_batchnorm.py``)."""
     if not isinstance(example, Tensor) or not example.is_floating_point():
         raise bad_value(
-            "metric='noise' needs one input tensor of real numbers", type(example).__name__,
+            "metric='noise' needs one input tensor of real numbers",
+            type(example).__name__,
             "use metric='frobenius', or pass calibration=...",
-        )  # fmt: skip
+        )
     torch.manual_seed(seed)
     noise = smooth_noise((count, *example.shape[1:]))
     return noise.to(next(model.parameters()).device, example.dtype)
-
-
-def take(calibration: Iterable[Any], images: int, model: nn.Module) -> tuple[Any, ...]:
-    """The first batches, until there are enough inputs; one tensor of inputs is cut into some."""
-    if isinstance(calibration, Tensor):
-        calibration = calibration.split(BATCH)
-    device = next(model.parameters()).device
-    kept: list[Any] = []
-    seen = 0
-    for raw in islice(guarded(calibration), images):
-        inputs = read_batch(raw, device).inputs
-        kept.append(inputs)
-        seen += rows_of(inputs)
-        if seen >= images:
-            break
-    if not kept:
-        raise bad_value("Calibration data must hold a batch", "none", "check the loader")
-    return tuple(kept)

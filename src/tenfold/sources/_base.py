@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from tenfold.errors import InputError, as_bad_value, bad_value
-from tenfold.forward import frozen_rng
+from tenfold.network.call import frozen_rng
 from tenfold.registry import Registry
-from tenfold.sources._weights import load_weights
+from tenfold.store.source_weights import load_weights
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ def open_model(text: str, weights: str | Path | None = None, example: str | None
         shown = own if example is None else random_example(example, model)
     if shown is None:
         raise bad_value(
-            "A model needs an example input", f"none from {text}",
+            "A model needs an example input",
+            f"none from {text}",
             "return (model, example) from the function, or pass --example 1x3x224x224",
-        )  # fmt: skip
+        )
     return Loaded(model, shown)
 
 

@@ -31,9 +31,10 @@ class PythonFile(Source):
         model, example = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
         if not isinstance(model, nn.Module):
             raise bad_value(
-                f"{text} must return a torch.nn.Module", type(model).__name__,
+                f"{text} must return a torch.nn.Module",
+                type(model).__name__,
                 "return the model, or a pair (model, example)",
-            )  # fmt: skip
+            )
         return model, example
 
     def data(self, text: str, split: str) -> Iterable[Any]:
@@ -41,9 +42,10 @@ class PythonFile(Source):
         found = call_function(text)
         if not isinstance(found, Iterable):
             raise bad_value(
-                f"{text} must return batches", type(found).__name__,
+                f"{text} must return batches",
+                type(found).__name__,
                 "return a DataLoader or a list of (inputs, labels)",
-            )  # fmt: skip
+            )
         return found
 
 
@@ -66,9 +68,10 @@ def open_function(text: str) -> Callable[..., Any]:
         function = getattr(import_file(file), name, None)
     if not callable(function):
         raise bad_value(
-            f"{file} must define the function", f"no function {name!r}",
+            f"{file} must define the function",
+            f"no function {name!r}",
             "check the name after the colon",
-        )  # fmt: skip
+        )
     return function
 
 
@@ -81,9 +84,10 @@ def told_in_a_sentence(text: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise bad_value(
-            f"{text} must run", f"{type(error).__name__}: {' '.join(str(error).split())}",
+            f"{text} must run",
+            f"{type(error).__name__}: {' '.join(str(error).split())}",
             f"try it alone: python {text.rpartition(':')[0]}",
-        ) from error  # fmt: skip
+        ) from error
 
 
 def import_file(file: Path) -> Any:

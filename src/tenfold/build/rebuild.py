@@ -1,0 +1,135 @@
+"""model, Plan -> model': the same network with stock layers in place of the planned ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.formats.chains import balance_all, links_of
+from tenfold.network.copying import copy_of
+from tenfold.errors import InputError, PlanError
+from tenfold.formats import FORMATS
+from tenfold.formats.metric import Metric
+from tenfold.machine.progress import Progress, silent
+from tenfold.survey.stage import describe
+from tenfold.machine.threads import parallel_map
+from tenfold.values import Choice, Plan, Site
+
+
+def rebuild(
+    model: nn.Module,
+    plan: Plan,
+    metrics: Mapping[str, Metric] | None = None,
+    progress: Progress = silent,
+) -> nn.Module:
+    """A new module with each planned layer factored, in the plan's metric.
+
+    The input model is untouched. Raises PlanError when the plan names a layer that the model
+    does not have, or ranks that it cannot take.
+    """
+    metrics = metrics or {}
+
+    @torch.no_grad()
+    def factor(choice: Choice) -> tuple[Tensor, ...]:
+        fmt, layer = FORMATS[choice.format], model.get_submodule(choice.site)
+        weight = layer.weight.detach().cpu()  # type: ignore[operator]
+        site = describe(layer, choice.site)
+        metric = metrics.get(choice.site, Metric())
+        return fmt.factors(fmt.analyse(site, weight, metric), choice.ranks)
+
+    chosen = planned(model, plan)
+    kernels = []
+    for done, found in enumerate(parallel_map(factor, chosen)):
+        kernels.append(found)
+        progress("rebuild", done + 1, len(chosen))
+    return replace(model, chosen, kernels)
+
+
+def build_structure(model: nn.Module, plan: Plan) -> nn.Module:
+    """The planned structure with zero factors, for weights that are loaded afterwards."""
+    chosen = planned(model, plan)
+    return replace(model, chosen, [_zeros(model, choice) for choice in chosen])
+
+
+def _zeros(model: nn.Module, choice: Choice) -> tuple[Tensor, ...]:
+    """Kernels of the right shapes, without any decomposition."""
+    fmt = FORMATS[choice.format]
+    site = describe(model.get_submodule(choice.site), choice.site)
+    return tuple(torch.zeros(shape) for shape in fmt.shapes(site, choice.ranks))
+
+
+def planned(model: nn.Module, plan: Plan) -> list[Choice]:
+    """The choices that replace a layer, each held against the model."""
+    chosen = [choice for choice in plan.choices if choice.format != "dense"]
+    for choice in chosen:
+        check_choice(model, choice)
+    return chosen
+
+
+def replace(
+    model: nn.Module, chosen: Sequence[Choice], kernels: Sequence[tuple[Tensor, ...]]
+) -> nn.Module:
+    """Copy the model once, with the new layers in the place of those that go."""
+    memo: dict[int, Any] = {}
+    for choice, factors in zip(chosen, kernels):
+        layer = model.get_submodule(choice.site)
+        bias = layer.bias if isinstance(layer.bias, Tensor) else None
+        site = describe(layer, choice.site)
+        new = FORMATS[choice.format].layers(site, choice.ranks, factors, bias)
+        memo[id(layer)] = _like(new, layer)  # as a memo it serves the layer's other names too
+    return copy_of(model, memo)
+
+
+def _like(new: nn.Module, layer: nn.Module) -> nn.Module:
+    """With the mode, device, memory format and trainability of the layer that is replaced."""
+    weight = layer.weight
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"{type(layer).__name__} has no weight")
+    balance_all(new)  # unwhitening leaves the factors of a chain a thousandfold apart
+    new.train(layer.training).to(weight.device).requires_grad_(weight.requires_grad)
+    if isinstance(layer.bias, Tensor):
+        links_of(new)[-1].bias.requires_grad_(layer.bias.requires_grad)
+    channels_last = torch.channels_last
+    if weight.ndim == 4 and weight.is_contiguous(memory_format=channels_last):
+        new.to(memory_format=channels_last)  # type: ignore[call-overload]
+    return new
+
+
+def check_choice(model: nn.Module, choice: Choice) -> None:
+    """A plan can be edited by hand, so each line is held against the model."""
+    try:
+        layer = model.get_submodule(choice.site)
+    except AttributeError:
+        raise PlanError(
+            f"A plan must name layers of the model, but found {choice.site!r}; "
+            "apply it to the network it was made for."
+        ) from None
+    fmt, site = FORMATS[choice.format], described(layer, choice.site)
+    refusal = fmt.refuses(site) or ("it has groups" if site.groups > 1 else None)
+    if refusal:
+        raise PlanError(
+            f"{choice.site} cannot be {choice.format}: {refusal}; choose another format."
+        )
+    limits = fmt.rank_limits(site)
+    fits = len(limits) == len(choice.ranks) and all(
+        1 <= rank <= limit for rank, limit in zip(choice.ranks, limits)
+    )
+    if not fits:
+        raise PlanError(
+            f"Ranks of {choice.site} as {choice.format} must lie between 1 and {limits}, "
+            f"but found {choice.ranks}; edit the plan."
+        )
+
+
+def described(layer: nn.Module, name: str) -> Site:
+    """The geometry of a layer that a plan names. Raises PlanError where it is of another kind."""
+    try:
+        return describe(layer, name)
+    except InputError as error:
+        raise PlanError(
+            f"A plan must name layers that can be factored, but found {name}, a "
+            f"{type(layer).__name__}; apply it to the network it was made for."
+        ) from error

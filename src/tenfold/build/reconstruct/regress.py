@@ -1,0 +1,136 @@
+"""What a layer of the compressed network sees, and what it should say: second moments of both.
+
+The inputs are those of the compressed network, the outputs those of the original, so a layer
+also makes up for what the layers before it got wrong (Zhang et al. 2016, section 3.3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.network.call import call
+from tenfold.machine.processes import share, world
+from tenfold.sense.moments import batched, patches
+from tenfold.values import Site
+
+POSITIONS = 2**18  # receptive fields looked at over all inputs; more add time, not knowledge
+CHUNK = 2**25  # numbers of unfolded input held at once
+
+
+@dataclass
+class Regression:
+    """Running sums over receptive fields ``x`` ``(p,)`` and wanted outputs ``y`` ``(out,)``."""
+
+    xx: Tensor
+    yx: Tensor
+    x: Tensor
+    y: Tensor
+    count: int = 0
+
+    @classmethod
+    def empty(cls, site: Site) -> Regression:
+        """Sums of nothing."""
+        p, out = site.in_channels * site.window, site.out_channels
+        zeros = partial(torch.zeros, dtype=torch.float32)  # whatever the caller's default is
+        return cls(zeros(p, p), zeros(out, p), zeros(p), zeros(out))
+
+    def add(self, x: Tensor, y: Tensor) -> None:
+        """Rows of receptive fields ``(n, p)`` and outputs ``(n, out)``."""
+        self.xx += x.T @ x
+        self.yx += y.T @ x
+        self.x += x.sum(0)
+        self.y += y.sum(0)
+        self.count += len(x)
+
+    def merge(self, other: Regression) -> None:
+        """Add another's sums."""
+        for mine, theirs in zip((self.xx, self.yx, self.x, self.y),
+                                (other.xx, other.yx, other.x, other.y)):
+            mine += theirs
+        self.count += other.count
+
+    def means(self) -> tuple[Tensor, Tensor]:
+        """Mean receptive field ``(p,)`` and mean output ``(out,)``."""
+        return self.x / max(1, self.count), self.y / max(1, self.count)
+
+    def moments(self, central: bool) -> tuple[Tensor, Tensor]:
+        """Second moments ``(p, p)`` and ``(out, p)``; about the means if those are put right
+        otherwise."""
+        n, (x, y) = max(1, self.count), self.means()
+        if not central:
+            return self.xx / n, self.yx / n
+        return self.xx / n - torch.outer(x, x), self.yx / n - torch.outer(y, x)
+
+
+class _Reached(Exception):
+    """Raised by a hook: the rest of the network need not be run."""
+
+
+@torch.no_grad()
+def regress(
+    original: nn.Module, built: nn.Module, site: Site, calls: int, batches: Sequence[Any]
+) -> Regression:
+    """Moments of one site over batches of inputs, each network run as far as the site's last
+    call of ``calls``; with several processes each takes every n-th batch."""
+    limit = POSITIONS // (calls * len(batches))
+    sums, together = Regression.empty(site), world().size
+
+    def sums_of(inputs: Any) -> Regression:
+        wanted = seen_at(original, site.name, inputs, calls, output=True)
+        given = seen_at(built, site.name, inputs, calls, output=False)
+        return regress_on(site, given, wanted, limit)
+
+    for start in range(0, len(batches), together):  # no more held than there are processes
+        for part in share(sums_of, batches[start : start + together]):
+            sums.merge(part)
+    return sums
+
+
+def regress_on(
+    site: Site, given: Sequence[Tensor], wanted: Sequence[Tensor], limit: int
+) -> Regression:
+    """Moments over the calls of one batch, of about ``limit`` receptive fields each at most."""
+    sums = Regression.empty(site)
+    for x, y in zip(given, wanted):
+        step = max(1, y.numel() // site.out_channels // max(1, limit))
+        for fields, outputs in receptive_fields(site, x.float().cpu(), y.float().cpu()):
+            sums.add(fields[::step], outputs[::step])
+    return sums
+
+
+def receptive_fields(site: Site, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows ``(n, p)`` of input and ``(n, out)`` of output, a few images at a time."""
+    if site.kind == "linear":
+        yield x.flatten(0, -2), y.flatten(0, -2)
+        return
+    x, y = batched(site, x), batched(site, y)
+    numbers = y[0, 0].numel() * site.in_channels * site.window
+    size = max(1, CHUNK // numbers)
+    for some, theirs in zip(x.split(size), y.split(size)):
+        yield patches(site, some), theirs.movedim(1, -1).flatten(0, -2)
+
+
+def seen_at(model: nn.Module, name: str, inputs: Any, calls: int, output: bool) -> list[Tensor]:
+    """What a module gets or gives, call by call, in one forward pass that ends at the last."""
+    found: list[Tensor] = []
+
+    def keep(module: nn.Module, args: tuple[Any, ...], result: Any) -> None:
+        seen = (result if output else args[0]).detach()
+        found.append(seen if calls == 1 else seen.clone())  # what comes next may work in place
+        if len(found) == calls:
+            raise _Reached
+
+    handle = model.get_submodule(name).register_forward_hook(keep)
+    try:
+        with contextlib.suppress(_Reached):
+            call(model, inputs)
+    finally:
+        handle.remove()
+    return found

@@ -1,0 +1,98 @@
+"""The stage: layer by layer in the order of the forward pass, fit the factors, then the mean.
+
+It needs inputs, synthetic ones or a calibration, and no labels. Every layer is fitted to what the
+original says on them, given what the compressed layers before it pass on. With several processes
+the batches are shared out; the fits, each of which needs those before it, are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.formats.chains import links_of
+from tenfold.network.copying import copy_of
+from tenfold.formats import FORMATS
+from tenfold.network.call import evaluating
+from tenfold.formats.metric import Metric
+from tenfold.machine.processes import once
+from tenfold.machine.progress import Progress, silent
+from tenfold.build.reconstruct.fit import fit
+from tenfold.build.reconstruct.followers import Called, follow
+from tenfold.build.reconstruct.quadratic import ask
+from tenfold.build.reconstruct.regress import Regression, regress
+from tenfold.survey.stage import describe
+from tenfold.values import Choice, Plan
+
+
+def reconstruct(
+    original: nn.Module,
+    built: nn.Module,
+    plan: Plan,
+    batches: Sequence[Any],
+    metrics: Mapping[str, Metric] | None = None,
+    progress: Progress = silent,
+) -> nn.Module:
+    """A copy of ``built`` whose factors reproduce the original's layer outputs on the batches.
+
+    ``batches`` hold inputs alone. Errors are weighed by the output side of ``metrics``. Where a
+    bias or a BatchNorm follows, it takes up what is left of the mean. A layer whose fit would
+    not be better stays as it is.
+    """
+    better = copy_of(built)
+    chosen = {choice.site: choice for choice in plan.choices if choice.format != "dense"}
+    with evaluating(original), evaluating(better):
+        order = follow(original, tuple(chosen), batches[0]) if chosen else []
+        for done, called in enumerate(order):
+            metric = (metrics or {}).get(called.name, Metric())
+            renew(original, better, chosen[called.name], called, batches, metric)
+            progress("reconstruct", done + 1, len(order))
+    return better
+
+
+def renew(
+    original: nn.Module, better: nn.Module, choice: Choice, called: Called,
+    batches: Sequence[Any], metric: Metric,
+) -> None:
+    """Fit one layer in place, then its mean."""
+    layer = original.get_submodule(choice.site)
+    site, fmt = describe(layer, choice.site), FORMATS[choice.format]
+    links = links_of(better.get_submodule(choice.site))
+    sums = regress(original, better, site, called.calls, batches)
+    central = links[-1].bias is not None or called.batchnorm is not None
+    weight = layer.weight.detach().float().cpu().flatten(1)  # type: ignore[union-attr, operator]
+    wanted = ask(*sums.moments(central), importance(metric, len(weight)), weight)
+
+    def compose(factors: Sequence[Tensor]) -> Tensor:
+        return fmt.dense(site, choice.ranks, factors)
+
+    with torch.no_grad():
+        factors = [link.weight.detach().float().cpu() for link in links]
+        found = once(lambda: fit(factors, compose, wanted))
+        for link, factor in zip(links, found):
+            link.weight.copy_(factor)
+        centre(better, links[-1], called, sums, compose(found).flatten(1))
+
+
+def importance(metric: Metric, outputs: int) -> Tensor:
+    """Second moment of the output's gradient ``(out, out)``, the identity where none is known."""
+    if metric.outputs is None:
+        return torch.eye(outputs, dtype=torch.float32)
+    moment = metric.outputs.root @ metric.outputs.root
+    return moment / moment.diagonal().mean().clamp_min(1e-30)
+
+
+def centre(
+    better: nn.Module, last: Any, called: Called, sums: Regression, weight: Tensor
+) -> None:
+    """Make the mean output what the original's is, in the bias or in the BatchNorm that follows."""
+    x, y = sums.means()
+    if last.bias is not None:
+        last.bias.copy_(y - weight @ x)
+    elif called.batchnorm is not None:
+        running: Any = better.get_submodule(called.batchnorm).running_mean
+        change = weight @ x - y
+        running.add_(change.to(running))

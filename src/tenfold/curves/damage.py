@@ -1,0 +1,160 @@
+"""Damage measured on the network: one layer at a time, at a few ranks, on the sensed inputs.
+
+The divergence between the original's outputs and those with one layer replaced by its sketch is
+measured at a few rows of each curve worth measuring, and interpolated over the curve's error,
+logarithm against logarithm. Near zero the divergence is quadratic in the weight error, hence
+linear in its square, which is how curves are continued below their smallest measured error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tenfold.curves.trace import Curve, plain_damage
+from tenfold.data.batches import logits_of
+from tenfold.formats import FORMATS
+from tenfold.machine.processes import share
+from tenfold.machine.progress import Progress, silent
+from tenfold.network.call import call, evaluating
+
+WORTH = 1.05  # times the best error at equal cost, above which a format is not measured
+FLOOR = 1e-12
+
+
+@torch.no_grad()
+def measure_damages(
+    model: nn.Module, curves: Sequence[Curve], inputs: Any, progress: Progress = silent
+) -> list[Tensor]:
+    """Row by row the predicted divergence, ``(n,)`` float64, for every curve.
+
+    Curves whose error is nowhere near the best of their site at the same cost borrow the site's
+    relation between error and divergence instead of being measured.
+    """
+    with evaluating(model):
+        goal = logits_of(call(model, inputs))
+        jobs = [
+            (index, tuple(row))
+            for index in worth_measuring(curves)
+            for row in FORMATS[curves[index].format]
+            .samples(curves[index].state, curves[index].ranks)
+            .tolist()
+        ]
+        points: dict[int, list[tuple[float, float]]] = {}
+
+        def work(job: tuple[int, tuple[int, ...]]) -> tuple[float, float]:
+            return measure(model, curves[job[0]], job[1], inputs, goal)
+
+        for done, ((index, _), found) in enumerate(zip(jobs, share(work, jobs))):
+            points.setdefault(index, []).append(found)
+            progress("measuring", done + 1, len(jobs))
+    return [interpolate(curve, points, k, curves) for k, curve in enumerate(curves)]
+
+
+def measure(
+    model: nn.Module, curve: Curve, ranks: tuple[int, ...], inputs: Any, goal: Tensor
+) -> tuple[float, float]:
+    """Predicted relative squared error, and the divergence it causes."""
+    fmt, layer = FORMATS[curve.format], model.get_submodule(curve.site.name)
+    factors = fmt.sketch(curve.state, ranks)
+    bias = layer.bias if isinstance(layer.bias, Tensor) else None
+    dtype = next(layer.parameters()).dtype  # wider than surveyed in a half network
+    site = replace(curve.site, dtype=dtype)
+    chain = fmt.layers(site, ranks, factors, bias).to(goal.device).eval()
+    with replaced(layer, chain):
+        found = logits_of(call(model, inputs))
+    row = torch.tensor([ranks], dtype=torch.int64)
+    return float(fmt.errors(curve.state, row)), divergence(found, goal)
+
+
+def divergence(found: Tensor, goal: Tensor) -> float:
+    """Mean Kullback-Leibler divergence of classes, or the relative squared distance."""
+    if goal.ndim == 2 and goal.shape[1] > 1:
+        pairs = F.log_softmax(found.double(), 1), F.log_softmax(goal.double(), 1)
+        value = F.kl_div(*pairs, reduction="batchmean", log_target=True)
+    else:
+        gap, size = (found - goal).double(), goal.double()
+        value = gap.square().mean() / size.square().mean().clamp_min(1e-300)
+    return float(value.nan_to_num(1e3, 1e3, 1e3).clamp(FLOOR, 1e3))
+
+
+@contextmanager
+def replaced(layer: nn.Module, chain: nn.Module) -> Any:
+    """The layer computes what the chain does, without a change to the module tree."""
+    layer.forward = chain.forward  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del layer.forward
+
+
+def worth_measuring(curves: Sequence[Curve]) -> list[int]:
+    """Indices of curves that come near the best error of their site at some cost."""
+    sites: dict[str, list[int]] = {}
+    for index, curve in enumerate(curves):
+        if curve.format != "dense":
+            sites.setdefault(curve.site.name, []).append(index)
+    return [k for group in sites.values() for k in group if competitive(curves, k, group)]
+
+
+def competitive(curves: Sequence[Curve], index: int, group: Sequence[int]) -> bool:
+    """Whether some row has at most WORTH times the squared error that others reach within its
+    parameters or its MACs."""
+    mine = curves[index]
+    return any(
+        bool((mine.errors <= WORTH * best_within(curves, group, mine, cost) + FLOOR).any())
+        for cost in ("params", "macs")
+    )
+
+
+def best_within(curves: Sequence[Curve], group: Sequence[int], mine: Curve, cost: str) -> Tensor:
+    """Least error of the site's curves at no more than each of my rows' cost."""
+    costs = torch.cat([curves[k].costs[cost] for k in group])
+    order = costs.argsort()
+    best = torch.cat([curves[k].errors for k in group])[order].cummin(0).values
+    at = torch.searchsorted(costs[order], mine.costs[cost], right=True) - 1
+    return best[at.clamp_min(0)]
+
+
+def interpolate(
+    curve: Curve,
+    points: dict[int, list[tuple[float, float]]],
+    index: int,
+    curves: Sequence[Curve],
+) -> Tensor:
+    """Divergence at every row of a curve from its own points, else from its site's."""
+    if curve.format == "dense":
+        return torch.zeros(len(curve), dtype=torch.float64)
+    own = points.get(index) or [
+        p for k, found in points.items() if curves[k].site.name == curve.site.name for p in found
+    ]
+    if not own:
+        return plain_damage(curve)
+    x, y = rising(own)
+    return read(x, y, curve.errors)
+
+
+def rising(points: Sequence[tuple[float, float]]) -> tuple[Tensor, Tensor]:
+    """Points by rising error with the divergence made not to fall, in logarithms."""
+    table = torch.tensor(sorted(points), dtype=torch.float64).clamp_min(FLOOR)
+    return table[:, 0].log(), table[:, 1].cummax(0).values.log()
+
+
+def read(x: Tensor, y: Tensor, errors: Tensor) -> Tensor:
+    """Piecewise linear in the logarithms; slope one beyond both ends; zero error is no damage."""
+    at = errors.clamp_min(FLOOR).log()
+    right = torch.searchsorted(x, at).clamp(1, max(1, len(x) - 1))
+    if len(x) == 1:
+        return (y[0] + at - x[0]).exp() * (errors > 0)
+    left = right - 1
+    share = (at - x[left]) / (x[right] - x[left]).clamp_min(1e-9)
+    inside = torch.lerp(y[left], y[right], share.clamp(0, 1))
+    beyond = torch.where(at < x[0], y[0] + at - x[0], inside)
+    beyond = torch.where(at > x[-1], y[-1] + at - x[-1], beyond)
+    return beyond.exp() * (errors > 0)

@@ -1,0 +1,1 @@
+"""Batches as people have them, and inputs made where there are none."""

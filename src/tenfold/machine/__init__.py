@@ -1,0 +1,1 @@
+"""This computer: processes, threads, memory, clocks, the cache, files written whole or not."""

@@ -1,0 +1,83 @@
+"""Run a model on an example without leaving a trace: mode, gradients, buffers and RNG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.network.inputs import mapped
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def call(model: nn.Module, example: Any) -> Any:
+    """``invoke`` on a copy: some networks normalise their input in place."""
+    return invoke(model, copied(example))
+
+
+def invoke(model: nn.Module, example: Any) -> Any:
+    """``model(example)``; a tuple is spread over the arguments, a mapping over the keywords."""
+    if isinstance(example, Mapping):
+        return model(**example)
+    if isinstance(example, (tuple, list)):
+        return model(*example)
+    return model(example)
+
+
+def copied(example: Any) -> Any:
+    """The example with tensors of its own, to which gradients still flow."""
+    return mapped(Tensor.clone, example)
+
+
+def run(model: nn.Module, example: Any) -> Any:
+    """``call`` in evaluation mode without gradients; the mode of every module is put back."""
+    with evaluating(model), keeping_buffers(model), torch.no_grad(), frozen_rng():
+        return call(model, example)
+
+
+def recording(function: F) -> F:
+    """Gradients can be had inside, also where the caller switched them off."""
+    return torch.inference_mode(False)(torch.enable_grad()(function))
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, each module's own mode again outside."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def keeping_buffers(model: nn.Module) -> Iterator[None]:
+    """Buffers that forward passes inside change, or put others in place of, are as they were."""
+    kept = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for module, name, buffer, before in kept:
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
+            module._buffers[name] = buffer
+
+
+@contextmanager
+def frozen_rng(seed: int | None = None) -> Iterator[None]:
+    """Torch's random state is what it was when the block ends; ``seed`` sets it inside."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield

@@ -1,0 +1,32 @@
+"""What tells one model from another: a hash of its structure and of every weight."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from torch import Tensor, nn
+
+from tenfold.network.call import evaluating
+
+VERSION = 1
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers; a state may hold other things as well."""
+    return {k: value for k, value in model.state_dict().items() if isinstance(value, Tensor)}
+
+
+def digest(key: tuple[Any, ...], model: nn.Module) -> str:
+    """Hash of the settings, the module tree and every weight."""
+    found = hashlib.sha256(repr((VERSION, key)).encode())
+    with evaluating(model):
+        found.update(repr(model).encode())
+    for name, value in tensors_of(model).items():
+        found.update(name.encode())
+        found.update(
+            value.detach().cpu().contiguous().flatten().view(-1).numpy(force=True).tobytes()
+            if value.dtype.is_floating_point and value.element_size() >= 4
+            else value.detach().cpu().float().numpy().tobytes()
+        )
+    return found.hexdigest()[:32]

@@ -1,0 +1,119 @@
+"""An example as its tensors: listed, named, resized along the batch, and drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tenfold.errors import bad_value
+
+
+def check_example(example: Any) -> None:
+    """A graph has tensors for inputs, and nothing else. Raises InputError."""
+    found = [type(x).__name__ for x in values(example) if not isinstance(x, Tensor) or x.ndim < 1]
+    if found or not values(example):
+        raise bad_value(
+            "An example to export with must be a tensor, or a tuple or mapping of tensors with "
+            "the batch first",
+            ", ".join(found) or "nothing",
+            "wrap the model to take such inputs",
+        )
+
+
+def values(example: Any) -> list[Any]:
+    """The inputs in their order."""
+    if isinstance(example, Mapping):
+        return list(example.values())
+    return list(example) if isinstance(example, (tuple, list)) else [example]
+
+
+def names(example: Any) -> list[str]:
+    """A name an input: its keyword, or ``input``, with a number where there are several."""
+    if isinstance(example, Mapping):
+        return [str(key) for key in example]
+    count = len(values(example))
+    return ["input"] if count == 1 else [f"input{index}" for index in range(count)]
+
+
+def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The example as positional and keyword arguments."""
+    if isinstance(example, Mapping):
+        return (), dict(example)
+    return tuple(values(example)), {}
+
+
+def mapped(change: Callable[[Tensor], Any], value: Any) -> Any:
+    """A nested value with ``change`` made to every tensor in it; sequences keep their kind."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: mapped(change, item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        items = [mapped(change, item) for item in value]
+        if hasattr(value, "_fields"):
+            return type(value)(*items)
+        return tuple(items) if isinstance(value, tuple) else items
+    return value
+
+
+def to_device(value: Any, device: torch.device, channels_last: bool = False) -> Any:
+    """Tensors in nested sequences and mappings, moved; images laid out as asked."""
+
+    def moved(x: Tensor) -> Tensor:
+        if channels_last and x.ndim == 4:
+            return x.to(device, memory_format=torch.channels_last)
+        return x.to(device)
+
+    return mapped(moved, value)
+
+
+def resize(example: Any, batch: int) -> Any:
+    """The example with the first mode of each tensor repeated or cut to ``batch``."""
+
+    def one(x: Tensor) -> Tensor:
+        if x.ndim == 0:
+            return x
+        repeats = -(-batch // len(x))
+        return x.repeat(repeats, *(1 for _ in x.shape[1:]))[:batch].contiguous()
+
+    return mapped(one, example)
+
+
+def cut(example: Any, start: int, stop: int) -> Any:
+    """The inputs from one place of the batch to another."""
+    return mapped(lambda x: x[start:stop], example)
+
+
+def batch_of(example: Any) -> int:
+    """The size of the first mode of the first input."""
+    return len(values(example)[0])
+
+
+def shuffle(example: Any, seed: int = 0) -> Any:
+    """Inputs drawn uniformly between each real tensor's extremes, normal where it is constant."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def one(x: Tensor) -> Tensor:
+        if not x.is_floating_point():
+            return x
+        low, high = float(x.min()), float(x.max())
+        noise = torch.randn if low == high else torch.rand
+        drawn = noise(x.shape, generator=generator)
+        drawn = drawn if low == high else low + (high - low) * drawn
+        return drawn.to(x)
+
+    return mapped(one, example)
+
+
+def leaves(value: Any) -> list[Tensor]:
+    """The tensors in nested mappings and sequences, in their order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (tuple, list, set)):
+        return [leaf for item in value for leaf in leaves(item)]
+    return []

@@ -1,0 +1,133 @@
+"""Chosen -> model': rebuild, reconstruct and, when asked, refine end to end; no data is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.build.rebuild import rebuild
+from tenfold.build.reconstruct import reconstruct
+from tenfold.build.refine import refine
+from tenfold.curves import divergence
+from tenfold.data.augment import mirrored
+from tenfold.data.batches import logits_of
+from tenfold.data.synthetic import synthetic_inputs
+from tenfold.errors import bad_value
+from tenfold.machine.processes import once
+from tenfold.machine.progress import Progress
+from tenfold.network.call import call, evaluating
+from tenfold.pipeline.choose import Chosen
+from tenfold.search.budget import BudgetSpec, latency_target, parse_budget
+from tenfold.sense import Sensed
+from tenfold.training import Blends
+from tenfold.values import Limit, Plan
+
+DEPTHS = ("layers", "end-to-end")
+LOOSE = 1.1  # times each limit, for ranks to shrink from
+MORE = 192  # synthetic inputs beside those that were sensed on
+STEPS = 40  # to make them: half of the usual number fits as well (docs/search.md)
+CLEARLY = 0.9  # the searched plan has a certificate: another must be this much closer
+
+
+def build(model: nn.Module, plan: Plan, sensed: Sensed, progress: Progress) -> nn.Module:
+    """The planned layers; fitted one after the other where there are inputs to fit them on."""
+    built = rebuild(model, plan, sensed.metrics, progress)
+    if not sensed.typical:
+        return built
+    return reconstruct(model, built, plan, fitted_on(sensed), sensed.metrics, progress)
+
+
+def fitted_on(sensed: Sensed) -> list[Any]:
+    """The sensed batches; made images also mirrored, which fits better."""
+    return mirrored(sensed.batches) if sensed.origin == "synthetic" else list(sensed.batches)
+
+
+def check_depth(refine: str, budget: BudgetSpec) -> None:
+    """Known names only; a latency cannot be priced while ranks are not whole."""
+    if refine not in DEPTHS:
+        raise bad_value("refine must be a known name", repr(refine), f"use {' or '.join(DEPTHS)}")
+    if refine == "end-to-end" and latency_target(parse_budget(budget)):
+        raise bad_value(
+            "refine='end-to-end' needs limits that can be counted",
+            "a latency",
+            "use refine='layers'",
+        )
+
+
+def refine_together(found: Chosen, seed: int, progress: Progress) -> tuple[Plan, nn.Module]:
+    """The plan as searched and the one that training ends at, both fitted on more inputs; of the
+    two the searched one, unless the other is clearly closer to the original on inputs held apart,
+    for on held-out images the searched one was never the worse."""
+    model = found.model
+    if not found.sensed.typical:
+        return found.plan, build(model, found.plan, found.sensed, progress)
+    batches = more_inputs(found, seed, progress)
+    train, apart = batches[:-1] or batches, batches[-1]
+    plenty = replace(found.sensed, batches=tuple(train))
+    others = list(moved_plans(found, plenty, progress))
+    plan, built = found.plan, build(model, found.plan, plenty, progress)
+    for moved, fitted in others:
+        if distance(fitted, model, apart) < CLEARLY * distance(built, model, apart):
+            plan, built = moved, fitted
+    return replace(plan, settings={**plan.settings, "refine": "end-to-end"}), built
+
+
+def moved_plans(
+    found: Chosen, plenty: Sensed, progress: Progress
+) -> Iterator[tuple[Plan, nn.Module]]:
+    """The plan that training ends at, and its network; none where there is nothing to train, or
+    where no ranks of its formats keep the limits. Nothing is trained after the last fit: on
+    held-out images that helped at 5x and hurt at 3x."""
+    large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
+    if all(choice.format == "dense" for choice in large.choices):
+        return
+    model, step = found.model, int(found.plan.settings["round_to"])
+    moved, shrunk = refine(
+        model,
+        build(model, large, found.sensed, progress),
+        large,
+        found.survey.sites,
+        found.limits,
+        mixed(plenty.batches),
+        round_to=step,
+        progress=progress,
+    )
+    if keeps(moved, found.limits):
+        moved = found.predict(replace(moved, bound=found.plan.bound, seconds=found.plan.seconds))
+        yield moved, reconstruct(model, shrunk, moved, fitted_on(plenty), plenty.metrics, progress)
+
+
+def keeps(plan: Plan, limits: Sequence[Limit]) -> bool:
+    """Whether a plan keeps every limit, rounding of sums aside."""
+    return all(plan.predicted[limit.cost] <= limit.value * (1 + 1e-12) for limit in limits)
+
+
+def more_inputs(found: Chosen, seed: int, progress: Progress) -> list[Any]:
+    """The sensed batches, with more of their kind where they are synthetic."""
+    batches = list(found.sensed.batches)
+    if found.sensed.origin != "synthetic":
+        return batches
+    more = once(
+        lambda: synthetic_inputs(found.model, found.example, MORE, seed + 1, progress, steps=STEPS)
+    )
+    return [*batches, *more.split(len(batches[0]))]
+
+
+def mixed(batches: Sequence[Any]) -> Iterable[Any]:
+    """Blends of real inputs of one size; others as they are."""
+    tensors = [batch for batch in batches if isinstance(batch, Tensor) and batch.ndim > 1]
+    shapes = {(batch.shape[1:], batch.is_floating_point()) for batch in tensors}
+    if len(tensors) == len(batches) and len(shapes) == 1 and tensors[0].is_floating_point():
+        return Blends(torch.cat(list(batches)))
+    return list(batches)
+
+
+@torch.no_grad()
+def distance(built: nn.Module, original: nn.Module, inputs: Any) -> float:
+    """Divergence of the outputs on a batch of inputs."""
+    with evaluating(built), evaluating(original):
+        return divergence(*(logits_of(call(model, inputs)) for model in (built, original)))

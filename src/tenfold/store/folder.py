@@ -1,0 +1,131 @@
+"""Result <-> directory: plan.json, model.safetensors, report.json, report.html. No pickle."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import nn
+
+from tenfold.build.rebuild import build_structure
+from tenfold.errors import PlanError, bad_value
+from tenfold.machine.files import explained, placing, placing_folder
+from tenfold.network.weights import read_weights, write_weights
+from tenfold.report import Report, Result, draw_page, report_from_json, report_to_json
+from tenfold.store.plan_file import plan_from_json, plan_to_json
+from tenfold.values import Plan
+
+PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
+
+
+def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None = None) -> Path:
+    """Write a result to a new directory, whole or not at all; returns its path.
+
+    ``extra`` holds further text files by name. Raises InputError when the directory exists or
+    cannot be written.
+    """
+    target = Path(folder)
+    with placing_folder(target) as part:
+        write_weights(result.model, part / WEIGHTS)
+        _write_json(part / PLAN, plan_to_json(result.plan))
+        _write_report(part, result.report, target.name)
+        for name, text in (extra or {}).items():
+            (part / name).write_text(text, "utf-8")
+    return target
+
+
+def note_file(folder: str | Path, told: Mapping[str, Any]) -> Path:
+    """Put a file that was made of a saved model into its report and page; returns the page.
+
+    ``told`` is ``quantised_to_json`` of it; a file of the same name is told of once. Raises
+    InputError when the directory has no report, or cannot be written.
+    """
+    target = Path(folder)
+    told = json.loads(json.dumps(told))
+    report = read_report(target)
+    others = tuple(x for x in report.files if x["path"] != told["path"])
+    report = replace(report, files=(*others, told))
+    with explained(target), tempfile.TemporaryDirectory(prefix=".report.", dir=target) as part:
+        _write_report(Path(part), report, target.resolve().name)
+        for name in (REPORT, PAGE):
+            (Path(part) / name).replace(target / name)
+    return target / PAGE
+
+
+def read_report(folder: str | Path) -> Report:
+    """The report of a saved model. Raises InputError without one."""
+    return report_from_json(_read_json(Path(folder) / REPORT, "A report"))
+
+
+def load(folder: str | Path, architecture: nn.Module | Callable[[], nn.Module]) -> nn.Module:
+    """The saved model, built on the original architecture, in evaluation mode.
+
+    ``architecture`` is the original network with any weights (it is not changed), or a function
+    that returns one. Raises InputError when files are missing or damaged, PlanError when the
+    directory belongs to another network.
+    """
+    plan = read_plan(Path(folder) / PLAN)
+    original = architecture if isinstance(architecture, nn.Module) else architecture()
+    model = build_structure(original, plan)
+    weights = _existing(Path(folder) / WEIGHTS)
+    try:
+        read_weights(model, weights)
+    except SafetensorError as error:
+        raise bad_value(
+            "Saved weights must be a safetensors file",
+            f"{weights} damaged ({error})",
+            "save the model again",
+        ) from error
+    except ValueError as error:
+        raise PlanError(
+            f"Saved weights must fit the architecture, but found {error}; "
+            "pass the network that was compressed."
+        ) from error
+    return model.eval()
+
+
+def read_plan(path: str | Path) -> Plan:
+    """The plan in a JSON file. Raises InputError or PlanError."""
+    return plan_from_json(_read_json(Path(path), "A plan"))
+
+
+def write_plan(plan: Plan, path: str | Path) -> Path:
+    """Write a plan to a new JSON file, whole or not at all."""
+    target = Path(path)
+    with explained(target), placing(target) as part:
+        _write_json(part, plan_to_json(plan))
+    return target
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise bad_value(
+            "A saved model must have its files",
+            f"no {path}",
+            "pass a directory that tenfold.save wrote",
+        )
+    return path
+
+
+def _read_json(path: Path, what: str) -> Any:
+    file = _existing(path)
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise bad_value(
+            f"{what} must be a JSON file", f"{file}: {error}", "write it again"
+        ) from error
+
+
+def _write_report(folder: Path, report: Report, title: str) -> None:
+    _write_json(folder / REPORT, report_to_json(report))
+    (folder / PAGE).write_text(draw_page(report, title), "utf-8")
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")

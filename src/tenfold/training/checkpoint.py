@@ -1,0 +1,102 @@
+"""One safetensors file holds all of a run's state; it is replaced whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tenfold.errors import TrainingError, bad_value
+
+FILE, BEST = "resume.safetensors", "best.safetensors"
+
+
+def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write to a temporary name, flush to disk, rename. Raises TrainingError when it cannot."""
+    part = path.with_suffix(".part")
+    own = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = json.dumps(facts)
+        save_file(own, part, metadata={"tenfold": told, "sum": checksum(own, told)})
+        flush(part)
+        part.replace(path)
+        flush(path.parent)  # the new name, too, outlives a power cut
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):  # the folder itself may be the trouble
+            part.unlink(missing_ok=True)
+        way = "the last complete one is intact: free some room and run again to resume"
+        raise unwritable(error, path, way) from error
+
+
+def unwritable(error: Exception, path: Path, way_out: str) -> TrainingError:
+    """The error of a disk that does not take what a run is."""
+    return TrainingError(f"A checkpoint must be writable, but found {error} at {path}; {way_out}.")
+
+
+def checksum(tensors: Mapping[str, Tensor], told: str) -> str:
+    """Of names, types, shapes and every byte: a disk may return what was never written."""
+    found = zlib.crc32(told.encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        found = zlib.crc32(f"{name} {value.dtype} {tuple(value.shape)}".encode(), found)
+        found = zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data, found)
+    return f"{found:08x}"
+
+
+def flush(path: Path) -> None:
+    """What is written of a file or directory reaches the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Tensors and facts of a checkpoint, or None without one. Raises InputError if damaged."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if told.get("sum") != checksum(tensors, told["tenfold"]):
+                raise ValueError("its checksum is another")
+            return tensors, json.loads(told["tenfold"])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise bad_value(
+            "A checkpoint must be readable",
+            f"{path.name} damaged ({error})",
+            "delete its directory to start over",
+        ) from error
+
+
+def check_same_run(facts: Mapping[str, Any], now: Mapping[str, Any], folder: Path | None) -> None:
+    """What is taken up goes on as it began. Raises InputError, or KeyError for missing facts."""
+    for key, value in now.items():
+        if facts[key] != value and key != "every":
+            raise bad_value(
+                f"A resumed run must keep its {key}",
+                f"{value!r} instead of {facts[key]!r}",
+                f"use the old value, or delete {folder} to start over",
+            )
+
+
+def pick(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Entries below a prefix, without it."""
+    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Entries with a prefix before their names."""
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}

@@ -13,6 +13,7 @@ from tenfold.machine.interleave import Timing, interleave
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import torch_threads
 from tenfold.network.call import run
+from tenfold.network.watch import watching_inputs
 from tenfold.runtimes.engines import check_available
 
 RUNS, WARMUP, SECONDS = 30, 3, 1.0
@@ -63,10 +64,6 @@ def inputs_of(model: nn.Module, example: Any, names: tuple[str, ...]) -> dict[st
 
         return hook
 
-    handles = [model.get_submodule(n).register_forward_pre_hook(recorder(n)) for n in names]
-    try:
+    with watching_inputs({model.get_submodule(name): recorder(name) for name in names}):
         run(model, example)
-    finally:
-        for handle in handles:
-            handle.remove()
     return shapes

@@ -20,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call, evaluating, frozen_rng
+from tenfold.network.watch import watching_inputs
 
 STEPS = 80
 RATE = 0.1
@@ -99,12 +100,8 @@ def look_inside(model: nn.Module, x: Tensor) -> tuple[Tensor, Any]:
     def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         terms.append(statistics_gap(layer, inputs[0]))
 
-    handles = [layer.register_forward_pre_hook(look) for layer in statistics(model)]
-    try:
+    with watching_inputs(dict.fromkeys(statistics(model), look)):
         output = call(model, x)
-    finally:
-        for handle in handles:
-            handle.remove()
     return torch.stack(terms).mean(), output
 
 

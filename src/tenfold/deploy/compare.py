@@ -14,6 +14,7 @@ from tenfold.errors import bad_value
 from tenfold.network.arrays import gap
 from tenfold.network.call import run
 from tenfold.network.inputs import batch_of, leaves
+from tenfold.network.watch import watching_inputs
 from tenfold.runtimes.explain import not_exported, told_by
 from tenfold.runtimes.exporters import Exporter
 from tenfold.runtimes.exporters._base import Runner
@@ -99,12 +100,8 @@ def calls_of(model: nn.Module, example: Any) -> Iterator[tuple[str, nn.Module, A
         return hook
 
     named = [(name, layer) for name, layer in model.named_modules() if not any(layer.children())]
-    handles = [layer.register_forward_pre_hook(note(name)) for name, layer in named]
-    try:
+    with watching_inputs({layer: note(name) for name, layer in named}):
         run(model, example)
-    finally:
-        for handle in handles:
-            handle.remove()
     layers = dict(named)
     for name, inputs in seen.items():
         if inputs:

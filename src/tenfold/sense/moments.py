@@ -19,6 +19,7 @@ from tenfold.data.batches import logits_of
 from tenfold.data.synthesise import frozen
 from tenfold.formats.metric import Metric, Root
 from tenfold.network.call import call, evaluating
+from tenfold.network.watch import watching
 from tenfold.values import Site
 
 PATCH_LIMIT = 1300  # largest patch (channels times window) whose correlation is kept
@@ -70,15 +71,11 @@ def accumulate(
 
         return hook
 
-    handles = [model.get_submodule(n).register_forward_hook(watch(n)) for n in sites]
-    try:
-        with torch.enable_grad():
-            output = logits_of(call(model, inputs))
-            if output.requires_grad:
-                drawn_loss(output).backward()  # type: ignore[no-untyped-call]
-    finally:
-        for handle in handles:
-            handle.remove()
+    hooks = {model.get_submodule(name): watch(name) for name in sites}
+    with watching(hooks), torch.enable_grad():
+        output = logits_of(call(model, inputs))
+        if output.requires_grad:
+            drawn_loss(output).backward()  # type: ignore[no-untyped-call]
 
 
 def drawn_loss(output: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from tenfold.errors import InputError, as_bad_value, bad_value
 from tenfold.formats import FORMATS
 from tenfold.network.call import run
 from tenfold.network.tied import place_of
+from tenfold.network.watch import watching
 from tenfold.survey.read_by_network import looked_into
 from tenfold.values import Call, Refusal, Site, Survey
 
@@ -187,18 +188,17 @@ def _record_calls(
 
         return hook
 
-    handles = [
-        layer.register_forward_hook(recorder(name), with_kwargs=True)
+    recorders = {
+        layer: recorder(name)
         for name, layer in layers.items()
         if not isinstance(layer, torch.nn.modules.lazy.LazyModuleMixin) and not _has_hooks(layer)
-    ]
+    }
     way = "pass an example of the shape and type the model expects"
-    try:
-        with as_bad_value("The model must run on the example", way):
-            run(model, example)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with (
+        watching(recorders, named=True),
+        as_bad_value("The model must run on the example", way),
+    ):
+        run(model, example)
     return calls
 
 

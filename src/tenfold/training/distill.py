@@ -18,6 +18,7 @@ from tenfold.data.batches import Batch, logits_of
 from tenfold.data.labels import UNCOUNTED, as_classes
 from tenfold.errors import bad_value
 from tenfold.network.call import call
+from tenfold.network.watch import watching
 from tenfold.training.asked import one_number
 from tenfold.training.settings import TuneSettings
 from tenfold.training.views import with_views
@@ -191,9 +192,5 @@ def recorded(model: nn.Module, names: tuple[str, ...]) -> Iterator[dict[str, Ten
 
         return hook
 
-    handles = [model.get_submodule(name).register_forward_hook(keep(name)) for name in names]
-    try:
+    with watching({model.get_submodule(name): keep(name) for name in names}):
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()

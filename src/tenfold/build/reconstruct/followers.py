@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.network.call import call
+from tenfold.network.watch import watching, watching_inputs
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,13 @@ def follow(model: nn.Module, names: Sequence[str], inputs: Any) -> list[Called]:
 
         return hook
 
-    handles = [model.get_submodule(name).register_forward_hook(given(name)) for name in names]
-    handles += [
-        module.register_forward_pre_hook(taken(name))
+    norms: dict[nn.Module, Any] = {
+        module: taken(name)
         for name, module in model.named_modules()
         if isinstance(module, _BatchNorm) and module.running_mean is not None
-    ]
-    try:
+    }
+    layers = {model.get_submodule(name): given(name) for name in names}
+    with watching(layers), watching_inputs(norms):
         call(model, inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
     alone = {layer: norm for layer, norm in reads.items() if counts[layer] == counts[norm] == 1}
     return [Called(n, count, alone.get(n)) for n, count in counts.items() if n in names]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.network.call import call
+from tenfold.network.watch import watching
 from tenfold.machine.processes import share, world
 from tenfold.sense.moments import batched, patches
 from tenfold.values import Site
@@ -127,10 +128,6 @@ def seen_at(model: nn.Module, name: str, inputs: Any, calls: int, output: bool) 
         if len(found) == calls:
             raise _Reached
 
-    handle = model.get_submodule(name).register_forward_hook(keep)
-    try:
-        with contextlib.suppress(_Reached):
-            call(model, inputs)
-    finally:
-        handle.remove()
+    with watching({model.get_submodule(name): keep}), contextlib.suppress(_Reached):
+        call(model, inputs)
     return found

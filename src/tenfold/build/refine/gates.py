@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.network.watch import watching
 from tenfold.formats.chains import links_of
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
@@ -84,16 +85,13 @@ def gating(layers: Sequence[Gated]) -> Iterator[None]:
 
         return hook
 
-    handles = [
-        layer.links[cut[0]].register_forward_hook(scale(layer, rank))
+    gates = {
+        layer.links[cut[0]]: scale(layer, rank)
         for layer in layers
         for rank, cut in enumerate(layer.cuts)
-    ]
-    try:
+    }
+    with watching(gates):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def usage(

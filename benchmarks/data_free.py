@@ -34,6 +34,7 @@ from tenfold.pipeline.realise import fitted_on
 from tenfold.search import METHODS, search
 from tenfold.search.budget import resolve_budget
 from tenfold.sense import Sensed, sense
+from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tenfold.training.score import accuracy
 from tenfold.values import Plan, Survey
@@ -73,7 +74,7 @@ def rows(
     for times in budgets:
         limits = resolve_budget({"params": 1 / times}, found.totals)
         began = time.perf_counter()
-        plan = search(found, curves, damages, limits, method=method)
+        plan = search(found, curves, damages, limits, settings=PlanSettings(method=method))
         seconds = time.perf_counter() - began
         built = rebuild(model, plan, sensed.metrics)
         alone = round(base - accuracy(built, batches), 2)

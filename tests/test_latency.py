@@ -27,6 +27,7 @@ from tenfold.latency.unit import Unit, units_of
 from tenfold.runtimes.engines import ENGINES
 from tenfold.search import search
 from tenfold.search.budget import Target, latency_target, parse_budget, resolve_budget
+from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tests.networks import example, tiny_resnet
 
@@ -107,7 +108,7 @@ def test_no_layer_is_slower_than_dense_by_the_table(seed, level, share, method):
     ruler = ruler_of(found, made_up(seed, level)[0])
     extended = ruler.extend(found)
     limits = resolve_budget(f"latency={share}", extended.totals)
-    find = partial(search, method=method)
+    find = partial(search, settings=PlanSettings(method=method))
     try:
         plan = settle(ruler, extended, curves, damages, limits, find, None)
     except BudgetError:  # these times leave no plan within the limit, and that is said
@@ -132,21 +133,29 @@ def settled(beyond):
     def clock(plan):
         return beyond * (extended.fixed["latency"] + sum(c.costs["latency"] for c in plan.choices))
 
-    plan = settle(ruler, extended, curves, damages, limits, partial(search, method="energy"), clock)
+    plan = settle(
+        ruler,
+        extended,
+        curves,
+        damages,
+        limits,
+        partial(search, settings=PlanSettings(method="energy")),
+        clock,
+    )
     return plan, limits[0].value
 
 
 @pytest.mark.parametrize("beyond", [0.8, 1.0, 1.2])
 def test_what_the_layers_do_not_tell_is_learnt_from_the_whole(beyond):
     plan, limit = settled(beyond)
-    noted = plan.settings["latency"]
+    noted = plan.measured["latency"]
     assert noted["reached_ms"] <= limit
     assert noted["reached_ms"] == pytest.approx(plan.predicted["latency"], rel=0.1)
 
 
 def test_a_limit_that_stays_out_of_reach_is_reported_not_raised():
     plan, limit = settled(3.0)
-    noted = plan.settings["latency"]
+    noted = plan.measured["latency"]
     assert noted["reached_ms"] > limit
     assert 1 <= len(noted["rounds"]) <= ROUNDS
 

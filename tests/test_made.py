@@ -79,7 +79,7 @@ def test_plain_values_and_maps_have_no_classes(teacher):
         metric="frobenius",
         tuning={"class_mode": None, "epochs": 1},
     )
-    assert result.plan.settings["tuning"]["class_mode"] is None
+    assert result.plan.tuning["class_mode"] is None
 
 
 def test_the_word_and_its_number():
@@ -98,7 +98,7 @@ def test_other_words_are_told(teacher, text):
 def test_made_inputs_have_settings_of_their_own(teacher):
     asked = {"data": "synthetic:64", "metric": "frobenius", "epochs": 0}
     found = tenfold.compress(teacher, example(), "params=0.5", **asked)
-    told = found.plan.settings["tuning"]
+    told = found.plan.tuning
     assert (told["task"], told["features"], told["temperature"]) == (0.0, 0.0, 20.0)
     assert told["batchnorm"] == "frozen"
     own = tenfold.compress(teacher, example(), "params=0.5", tuning=TuneSettings(), **asked)

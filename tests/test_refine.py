@@ -121,7 +121,7 @@ def test_end_to_end_holds_every_budget_and_leaves_the_model_alone(monkeypatch):
     result = tenfold.compress(model, x, {"params": 0.5, "macs": 0.6}, refine="end-to-end")
     for limit in result.report.limits:
         assert limit.reached <= limit.limit
-    assert result.plan.settings["refine"] == "end-to-end"
+    assert result.plan.settings.refine == "end-to-end"
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     again = tenfold.compress(model, x, {"params": 0.5, "macs": 0.6}, refine="end-to-end")
     torch.testing.assert_close(again.model(x), result.model(x))
@@ -202,7 +202,7 @@ def test_calibration_of_every_kind_trains_end_to_end(make, batches):
     result = tenfold.compress(
         make().eval(), shown, "params=0.6", calibration=batches, refine="end-to-end"
     )
-    assert result.plan.settings["refine"] == "end-to-end"
+    assert result.plan.settings.refine == "end-to-end"
 
 
 def test_frozen_layers_stay_as_they_are():

@@ -10,8 +10,9 @@ import tenfold
 ROOT = Path(tenfold.__file__).parent
 # From the ground up; a room may import those before it. ``docs/architecture.md`` draws them.
 ORDER = (
-    "values",
     "errors",
+    "settings",
+    "values",
     "registry",
     "machine",
     "network",

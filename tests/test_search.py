@@ -17,6 +17,7 @@ from tenfold.search import METHODS, make_problem, search
 from tenfold.search import exact as _exact
 from tenfold.search.bound import lower_bound
 from tenfold.search.rounding import polish
+from tenfold.settings import PlanSettings
 from tenfold.values import Call, Limit, Site, Survey
 
 COSTS = ("params", "macs", "bytes")
@@ -202,7 +203,9 @@ def test_an_unknown_method_lists_the_known_ones():
     curves = [curve(site(0), "dense", [50], [0.0]), curve(site(0), "svd", [30], [0.1])]
     made, limits = survey_of([site(0)], 50.0), (Limit("params", "0.9", 45.0),)
     with pytest.raises(ValueError, match="continuous"):
-        search(made, curves, [c.errors for c in curves], limits, method="magic")
+        search(
+            made, curves, [c.errors for c in curves], limits, settings=PlanSettings(method="magic")
+        )
 
 
 def test_bayes_finds_the_rank_under_the_noise():

@@ -158,7 +158,7 @@ def test_a_replaced_layer_comes_back():
 def test_calibration_takes_real_inputs():
     data = [(torch.randn(8, 3, 12, 12), torch.zeros(8).long())] * 3
     plan = tenfold.plan(tiny_resnet(), example(), "params=0.5", calibration=data)
-    assert plan.settings["metric"] == "calibration"
+    assert plan.origin == "calibration"
     with pytest.raises(InputError, match="hold a batch"):
         tenfold.plan(tiny_resnet(), example(), "params=0.5", calibration=[])
 
@@ -175,7 +175,7 @@ def test_calibration_that_raises_is_told():
 def test_networks_without_statistics_fall_back_to_frobenius():
     model = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16))
     plan = tenfold.plan(model, torch.zeros(1, 16), "params=0.7")
-    assert plan.settings["metric"] == "frobenius"
+    assert plan.origin == "frobenius"
     with pytest.raises(InputError, match="BatchNorm"):
         tenfold.plan(model, torch.zeros(1, 16), "params=0.7", metric="synthetic")
     with pytest.raises(InputError, match="'euclid'"):
@@ -187,7 +187,7 @@ def test_images_without_statistics_are_measured_on_noise():
         nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(8 * 64, 4)
     )
     result = tenfold.compress(model, example(), "params=0.6")
-    assert result.plan.settings["metric"] == "noise"
+    assert result.plan.origin == "noise"
     again = tenfold.apply(result.plan, model)
     for kept, made in zip(result.model.parameters(), again.parameters()):
         assert torch.equal(kept, made)

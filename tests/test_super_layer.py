@@ -24,6 +24,7 @@ from tenfold.search.methods._candidates import (
     narrower,
 )
 from tenfold.search.methods._mixture import Candidates, Descent, alpha_loss, weight_loss
+from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tenfold.values import Limit
 from tests import networks
@@ -136,7 +137,10 @@ def test_a_network_is_searched_inside_the_budget_the_same_every_time():
     found, curves, limits = tiny_problem(0.4)
     damages = [plain_damage(c) for c in curves]
     plans = [
-        search(found, curves, damages, limits, method="super-layer", seed=seed) for seed in (0, 1)
+        search(
+            found, curves, damages, limits, settings=PlanSettings(method="super-layer", seed=seed)
+        )
+        for seed in (0, 1)
     ]
     assert plans[0].choices == plans[1].choices
     assert plans[0].predicted["params"] <= limits[0].value

@@ -253,7 +253,7 @@ class Unused(nn.Module):
 def test_where_no_inputs_can_be_made_noise_serves(make):
     model, shown = seeded(make), noise(1, 3, 12, 12)
     found = tenfold.plan(model, shown, "params=0.5")
-    assert found.settings["metric"] == "noise"
+    assert found.origin == "noise"
     assert found.predicted["params"] <= 0.5 * found.before["params"]
     with pytest.raises(InputError, match="gradients reach"):
         tenfold.plan(model, shown, "params=0.5", metric="synthetic")

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from tenfold.settings import PlanSettings
+
 Real: TypeAlias = "int | float | Tensor"  # a channel count: an integer, relaxed, or many at once
 
 
@@ -139,8 +141,21 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class ExampleShape:
+    """Shape and type of a single input tensor, from which its like can be made again."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Per layer the format and ranks, with what was asked and what is predicted. No tensors."""
+    """Per layer the format and ranks, with what was asked and what is predicted. No tensors.
+
+    ``origin`` says what the metric was sensed on: ``"synthetic"``, ``"calibration"``, ``"noise"``
+    or ``"frobenius"``. ``measured`` holds, by cost, how a measured limit was reached; ``tuning``
+    the settings of a fine-tuning that followed.
+    """
 
     choices: tuple[Choice, ...]
     refusals: tuple[Refusal, ...]
@@ -149,10 +164,18 @@ class Plan:
     predicted: Mapping[str, float]
     damage: float
     bound: float | None = None  # no plan on the same curves has less ``damage``
-    method: str = "continuous"
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: PlanSettings = field(default_factory=PlanSettings)
+    origin: str = "frobenius"
+    example: ExampleShape | None = None
+    measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tuning: Mapping[str, Any] | None = None
     trace: tuple[Mapping[str, float], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        """The search that made it."""
+        return self.settings.method
 
     @property
     def gap(self) -> float | None:

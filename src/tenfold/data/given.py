@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from tenfold.data.batches import check_many, length_of, no_batches
 from tenfold.data.few import Blends
@@ -13,24 +13,21 @@ from tenfold.data.made import count_asked, made_inputs
 from tenfold.data.synthetic import check_synthesisable
 from tenfold.machine.processes import once
 from tenfold.machine.progress import Progress
-from tenfold.network.call import keeping_buffers
-from tenfold.network.half import widened, widened_inputs
+from tenfold.network.guest import Guest
 
 
-def check_data(data: Iterable[Any] | str | None, model: nn.Module, example: Any) -> None:
+def check_data(data: Iterable[Any] | str | None, guest: Guest) -> None:
     """Before anything is planned or made: batches, or a word that this model can serve."""
     if isinstance(data, str):
         count_asked(data)
-        with keeping_buffers(model):
-            check_synthesisable(widened(model), widened_inputs(example, model))
+        check_synthesisable(guest.exact, guest.exact_example)
     else:
         check_batches(Blends(data) if isinstance(data, Tensor) else data)
 
 
 def batches_of(
     data: Iterable[Any] | str,
-    model: nn.Module,
-    example: Any,
+    guest: Guest,
     classifies: bool,
     seed: int,
     progress: Progress,
@@ -38,10 +35,14 @@ def batches_of(
     """Batches as they are given, or blends of few inputs, real or made."""
     if isinstance(data, str):
         count = count_asked(data)
-        exact, shown = widened(model), widened_inputs(example, model)
         data = once(
             lambda: made_inputs(
-                exact, shown, count, classifies=classifies, seed=seed, progress=progress
+                guest.exact,
+                guest.exact_example,
+                count,
+                classifies=classifies,
+                seed=seed,
+                progress=progress,
             )
         )
     return Blends(data) if isinstance(data, Tensor) else data

@@ -116,5 +116,5 @@ def record(chosen: Tried, tried: Sequence[Tried]) -> Plan:
     """The plan with what was measured on the way."""
     rounds = [{"predicted": x.plan.predicted[COST], "reached": x.reached} for x in tried]
     noted = {"reached_ms": chosen.reached, "rounds": rounds}
-    settings = {**chosen.plan.settings, COST: {**chosen.plan.settings.get(COST, {}), **noted}}
-    return replace(chosen.plan, settings=settings)
+    before = chosen.plan.measured
+    return replace(chosen.plan, measured={**before, COST: {**before.get(COST, {}), **noted}})

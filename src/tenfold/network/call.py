@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tenfold.network.inputs import mapped
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def call(model: nn.Module, example: Any) -> Any:
@@ -37,11 +35,6 @@ def run(model: nn.Module, example: Any) -> Any:
     """``call`` in evaluation mode without gradients; the mode of every module is put back."""
     with evaluating(model), keeping_buffers(model), torch.no_grad(), frozen_rng():
         return call(model, example)
-
-
-def recording(function: F) -> F:
-    """Gradients can be had inside, also where the caller switched them off."""
-    return torch.inference_mode(False)(torch.enable_grad()(function))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,19 +13,27 @@ from torch import Tensor, nn
 from tenfold.bench import timed_pair
 from tenfold.build.rebuild import build_structure
 from tenfold.curves import measure_damages
-from tenfold.curves.trace import Curve, Step, cheapest_curves, plain_damage, trace_curves
+from tenfold.curves.trace import (
+    Curve,
+    Step,
+    cheapest_curves,
+    check_names,
+    plain_damage,
+    trace_curves,
+)
 from tenfold.errors import bad_value
 from tenfold.latency import fast_step, read_table, settle, start_ruler
 from tenfold.machine.processes import once
 from tenfold.machine.progress import Clock, Progress
-from tenfold.network.call import frozen_rng, keeping_buffers
-from tenfold.network.half import widened, widened_inputs
+from tenfold.network.guest import Guest
 from tenfold.runtimes.engines import check_available
-from tenfold.search import check_reachable, predict, search
+from tenfold.search import METHODS, check_reachable, predict, search
 from tenfold.search.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
 from tenfold.sense import Sensed, sense
+from tenfold.sense.stage import check_metric
+from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
-from tenfold.values import Limit, Plan, Survey
+from tenfold.values import ExampleShape, Limit, Plan, Survey
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,7 @@ class Chosen:
     """A plan, and what was learned on the way that later stages go on from."""
 
     plan: Plan
-    model: nn.Module  # widened, as is the example
-    example: Any
+    guest: Guest
     sensed: Sensed
     survey: Survey
     limits: tuple[Limit, ...]
@@ -43,88 +49,85 @@ class Chosen:
     predict: Callable[[Plan], Plan]  # errors and damages of other ranks
 
 
+def check_settings(settings: PlanSettings) -> None:
+    """Raises InputError for a name that no registry holds, before anything takes time."""
+    METHODS[settings.method]
+    check_names(settings.formats)
+    check_metric(settings.metric)
+
+
 def choose(
-    model: nn.Module,
-    example: Any,
+    guest: Guest,
     budget: BudgetSpec,
-    *,
-    formats: Sequence[str] | None,
-    include: Sequence[str],
-    exclude: Sequence[str],
-    round_to: int | None,
-    method: str,
-    metric: str,
+    settings: PlanSettings,
     calibration: Iterable[Any] | None,
-    latency_table: str | Path | None,
-    seed: int,
     progress: Progress,
 ) -> Chosen:
-    """``plan``, with what was learned on the way."""
+    """``plan``, with what was learned on the way. The guest is hosted by the caller."""
+    model, example = guest.model, guest.example
     target = latency_target(parse_budget(budget))
+    check_settings(settings)
     usual: Step = fast_step if target else 1
-    step = usual if round_to is None else round_to
-    if latency_table is not None and target is None:
+    step = usual if settings.round_to is None else settings.round_to
+    if settings.latency_table is not None and target is None:
         raise bad_value(
             "A latency table needs a latency in the budget",
             "none",
             "add one, as latency=0.5@onnxruntime, or leave the table out",
         )
-    table = read_table(latency_table) if latency_table is not None else None
+    table = read_table(settings.latency_table) if settings.latency_table is not None else None
     clock = Clock()
-    with frozen_rng(seed), keeping_buffers(model):
-        found = survey(model, example, include=tuple(include), exclude=tuple(exclude))
-        ruler = start_ruler(model, example, found, target, table, progress) if target else None
-        found = ruler.extend(found) if ruler else found
-        limits = resolve_budget(budget, found.totals)
-        bare: Sequence[Curve] = cheapest_curves(found, formats, step)
-        check_reachable(ruler.price(bare)[0] if ruler else bare, found, limits)
-        clock.lap("survey")
-        exact, shown = widened(model), widened_inputs(example, model)
-        sensed = once(
-            lambda: sense(
-                exact,
-                found,
-                shown,
-                metric=metric,
-                calibration=calibration,
-                seed=seed,
-                progress=progress,
-            )
+    sites = survey(model, example, include=settings.include, exclude=settings.exclude)
+    ruler = start_ruler(model, example, sites, target, table, progress) if target else None
+    sites = ruler.extend(sites) if ruler else sites
+    limits = resolve_budget(budget, sites.totals)
+    bare: Sequence[Curve] = cheapest_curves(sites, settings.formats, step)
+    check_reachable(ruler.price(bare)[0] if ruler else bare, sites, limits)
+    clock.lap("survey")
+    sensed = once(
+        lambda: sense(
+            guest.exact,
+            sites,
+            guest.exact_example,
+            metric=settings.metric,
+            calibration=calibration,
+            seed=settings.seed,
+            progress=progress,
         )
-        clock.lap("sense")
-        curves = trace_curves(
-            exact, found, sensed.metrics, formats=formats, round_to=step, progress=progress
-        )
-        clock.lap("curves")
-        damages = damages_of(exact, curves, sensed, progress)
-        clock.lap("measure")
-        settings = {
-            "formats": list(formats) if formats else None,
-            "include": list(include),
-            "exclude": list(exclude),
-            "seed": seed,
-            "round_to": step if isinstance(step, int) else "fast",
-            "metric": sensed.origin,
-            "example": shape_of(example),
-            **({"latency": asdict(target)} if target else {}),
-        }
-        find = partial(search, method=method, seed=seed, settings=settings)
+    )
+    clock.lap("sense")
+    curves = trace_curves(
+        guest.exact,
+        sites,
+        sensed.metrics,
+        formats=settings.formats,
+        round_to=step,
+        progress=progress,
+    )
+    clock.lap("curves")
+    damages = damages_of(guest.exact, curves, sensed, progress)
+    clock.lap("measure")
+    measured = {"latency": asdict(target)} if target else {}
+    shape = shape_of(example)
 
-        def within(others: Sequence[Limit]) -> Plan:
-            return once(lambda: find(found, curves, damages, others))
+    def find(*problem: Any) -> Plan:
+        plan = search(*problem, settings=settings, origin=sensed.origin, example=shape)
+        return replace(plan, measured=measured)
 
-        def decide() -> Plan:
-            if ruler is None or target is None:
-                return find(found, curves, damages, limits)
-            timer = None if table else whole_clock(model, example, target, ruler.whole)
-            return settle(ruler, found, curves, damages, limits, find, timer)
+    def within(others: Sequence[Limit]) -> Plan:
+        return once(lambda: find(sites, curves, damages, others))
 
-        chosen = once(decide)
-        if ruler is not None:
-            clock.lap("latency")
-    chosen = replace(chosen, seconds={**clock.laps, **chosen.seconds})
-    again = partial(predict, curves, damages)
-    return Chosen(chosen, exact, shown, sensed, found, limits, within, again)
+    def decide() -> Plan:
+        if ruler is None or target is None:
+            return find(sites, curves, damages, limits)
+        timer = None if table else whole_clock(model, example, target, ruler.whole)
+        return settle(ruler, sites, curves, damages, limits, find, timer)
+
+    plan = once(decide)
+    if ruler is not None:
+        clock.lap("latency")
+    plan = replace(plan, seconds={**clock.laps, **plan.seconds})
+    return Chosen(plan, guest, sensed, sites, limits, within, partial(predict, curves, damages))
 
 
 def whole_clock(
@@ -161,8 +164,8 @@ def damages_of(
     return measure_damages(model, curves, sensed.batches[0], progress)
 
 
-def shape_of(example: Any) -> dict[str, Any] | None:
-    """Shape and type of a single tensor, from which its like can be made again."""
+def shape_of(example: Any) -> ExampleShape | None:
+    """Shape and type of a single tensor; None for anything else."""
     if not isinstance(example, Tensor):
         return None
-    return {"shape": list(example.shape), "dtype": str(example.dtype).removeprefix("torch.")}
+    return ExampleShape(tuple(example.shape), str(example.dtype).removeprefix("torch."))

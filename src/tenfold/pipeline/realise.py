@@ -26,7 +26,6 @@ from tenfold.sense import Sensed
 from tenfold.training import Blends
 from tenfold.values import Limit, Plan
 
-DEPTHS = ("layers", "end-to-end")
 LOOSE = 1.1  # times each limit, for ranks to shrink from
 MORE = 192  # synthetic inputs beside those that were sensed on
 STEPS = 40  # to make them: half of the usual number fits as well (docs/search.md)
@@ -47,9 +46,7 @@ def fitted_on(sensed: Sensed) -> list[Any]:
 
 
 def check_depth(refine: str, budget: BudgetSpec) -> None:
-    """Known names only; a latency cannot be priced while ranks are not whole."""
-    if refine not in DEPTHS:
-        raise bad_value("refine must be a known name", repr(refine), f"use {' or '.join(DEPTHS)}")
+    """A latency cannot be priced while ranks are not whole."""
     if refine == "end-to-end" and latency_target(parse_budget(budget)):
         raise bad_value(
             "refine='end-to-end' needs limits that can be counted",
@@ -62,7 +59,7 @@ def refine_together(found: Chosen, seed: int, progress: Progress) -> tuple[Plan,
     """The plan as searched and the one that training ends at, both fitted on more inputs; of the
     two the searched one, unless the other is clearly closer to the original on inputs held apart,
     for on held-out images the searched one was never the worse."""
-    model = found.model
+    model = found.guest.exact
     if not found.sensed.typical:
         return found.plan, build(model, found.plan, found.sensed, progress)
     batches = more_inputs(found, seed, progress)
@@ -73,7 +70,7 @@ def refine_together(found: Chosen, seed: int, progress: Progress) -> tuple[Plan,
     for moved, fitted in others:
         if distance(fitted, model, apart) < CLEARLY * distance(built, model, apart):
             plan, built = moved, fitted
-    return replace(plan, settings={**plan.settings, "refine": "end-to-end"}), built
+    return plan, built
 
 
 def moved_plans(
@@ -85,7 +82,7 @@ def moved_plans(
     large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
     if all(choice.format == "dense" for choice in large.choices):
         return
-    model, step = found.model, int(found.plan.settings["round_to"])
+    model = found.guest.exact
     moved, shrunk = refine(
         model,
         build(model, large, found.sensed, progress),
@@ -93,7 +90,7 @@ def moved_plans(
         found.survey.sites,
         found.limits,
         mixed(plenty.batches),
-        round_to=step,
+        round_to=found.plan.settings.round_to or 1,
         progress=progress,
     )
     if keeps(moved, found.limits):
@@ -112,7 +109,9 @@ def more_inputs(found: Chosen, seed: int, progress: Progress) -> list[Any]:
     if found.sensed.origin != "synthetic":
         return batches
     more = once(
-        lambda: synthetic_inputs(found.model, found.example, MORE, seed + 1, progress, steps=STEPS)
+        lambda: synthetic_inputs(
+            found.guest.exact, found.guest.exact_example, MORE, seed + 1, progress, steps=STEPS
+        )
     )
     return [*batches, *more.split(len(batches[0]))]
 

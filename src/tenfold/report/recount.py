@@ -110,7 +110,7 @@ def make_report(
 def reached_latency(plan: Plan, timed: Timed) -> float:
     """Milliseconds after: of this run for an absolute limit, else its share of the original's
     time when the plan was made, so that a slower hour does not count."""
-    if plan.settings["latency"]["share"]:
+    if plan.measured["latency"]["share"]:
         return timed.ratio * plan.before["latency"]
     return timed.after.median
 

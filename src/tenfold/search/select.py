@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -13,7 +12,10 @@ from tenfold.errors import BudgetError
 from tenfold.search.bound import lower_bound
 from tenfold.search.methods._base import METHODS
 from tenfold.search.problem import Menu, make_problem
-from tenfold.values import Choice, Limit, Plan, Survey
+from tenfold.settings import PlanSettings
+from tenfold.values import Choice, ExampleShape, Limit, Plan, Survey
+
+DEFAULTS = PlanSettings()
 
 
 def search(
@@ -22,9 +24,9 @@ def search(
     damages: Sequence[Tensor],
     limits: Sequence[Limit],
     *,
-    method: str = "continuous",
-    seed: int = 0,
-    settings: Mapping[str, Any] | None = None,
+    settings: PlanSettings = DEFAULTS,
+    origin: str = "frobenius",
+    example: ExampleShape | None = None,
 ) -> Plan:
     """The plan a method finds within the limits; it has no data argument.
 
@@ -33,7 +35,7 @@ def search(
     """
     began = time.perf_counter()
     problem = make_problem(curves, damages, survey, limits)
-    found = METHODS[method](problem, seed)
+    found = METHODS[settings.method](problem, settings.seed)
     searched = time.perf_counter() - began
     choices = tuple(_choice(menu, row) for menu, row in zip(problem.menus, found.selection))
     predicted = {
@@ -44,7 +46,8 @@ def search(
         if predicted[limit.cost] > limit.value * (1 + 1e-9):
             raise BudgetError(
                 f"A plan must keep {limit.cost} within {limit.value:,.3f}, but found "
-                f"{predicted[limit.cost]:,.3f} from method {method!r}; report this as a defect."
+                f"{predicted[limit.cost]:,.3f} from method {settings.method!r}; "
+                "report this as a defect."
             )
     return Plan(
         choices=choices,
@@ -54,8 +57,9 @@ def search(
         predicted=predicted,
         damage=problem.damage(found.selection),
         bound=lower_bound(problem) if found.bound is None else found.bound,
-        method=method,
-        settings=dict(settings or {}),
+        settings=settings,
+        origin=origin,
+        example=example,
         trace=found.trace,
         seconds={"search": searched},
     )

@@ -73,8 +73,7 @@ def sense(
         InputError: an unknown metric, ``"synthetic"`` without statistics to match, or empty
             calibration data.
     """
-    if metric not in KINDS:
-        raise bad_value("metric must be a known name", repr(metric), f"use {', '.join(KINDS)}")
+    check_metric(metric)
     began = time.perf_counter()
     images = images or affordable(survey, example)
     wanted = calibration is None and metric in ("auto", "synthetic")
@@ -103,6 +102,12 @@ def sense(
     with told_of(origin):
         metrics = estimate_moments(model, survey.sites, batches)
     return Sensed(metrics, batches, origin, time.perf_counter() - began)
+
+
+def check_metric(metric: str) -> None:
+    """Raises InputError for an unknown name."""
+    if metric not in KINDS:
+        raise bad_value("metric must be a known name", repr(metric), f"use {', '.join(KINDS)}")
 
 
 def told_of(origin: str) -> AbstractContextManager[None]:

@@ -8,31 +8,56 @@ from typing import Any, TypeVar
 
 from tenfold.errors import PlanError
 from tenfold.formats import FORMATS
-from tenfold.values import Choice, Limit, Plan, Refusal, plain
+from tenfold.machine.schema import upgrade
+from tenfold.settings import PlanSettings
+from tenfold.values import Choice, ExampleShape, Limit, Plan, Refusal, plain
 
-VERSION = 1
+KEY = "tenfold_plan"
 T = TypeVar("T")
+
+
+def _from_version_1(body: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 kept what was asked and how it was reached in one bag of settings."""
+    bag = dict(body["settings"])
+    step = bag.pop("round_to", None)
+    measured = {"latency": bag.pop("latency")} if bag.get("latency") else {}
+    bag.pop("latency", None)
+    moved = {
+        "origin": bag.pop("metric", "frobenius"),
+        "example": bag.pop("example", None),
+        "measured": measured,
+        "tuning": bag.pop("tuning", None),
+    }
+    settings = {**bag, "round_to": step if isinstance(step, int) else None}
+    settings["method"] = body.get("method", "continuous")
+    rest = {name: value for name, value in body.items() if name != "method"}
+    return {**rest, **moved, "settings": settings}
+
+
+STEPS = (_from_version_1,)
+VERSION = len(STEPS) + 1
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """A dictionary of plain numbers, strings, lists and dictionaries."""
-    body: dict[str, Any] = {"tenfold_plan": VERSION, **asdict(plan)}
+    body: dict[str, Any] = {KEY: VERSION, **asdict(plan)}
     return {key: plain(value) for key, value in body.items()}
 
 
 def plan_from_json(data: Mapping[str, Any]) -> Plan:
     """The plan a dictionary stands for. Raises PlanError on anything else."""
-    if not isinstance(data, Mapping) or data.get("tenfold_plan") != VERSION:
-        found = data.get("tenfold_plan") if isinstance(data, Mapping) else type(data).__name__
-        raise PlanError(
-            f"A plan must say tenfold_plan: {VERSION}, but found {found!r}; "
-            "write it with plan_to_json or `tenfold plan`."
-        )
-    body = {key: value for key, value in data.items() if key != "tenfold_plan"}
     try:
-        seed = body["settings"].get("seed", 0)
-        if not isinstance(seed, int):
-            raise ValueError(f"a seed {seed!r}, which is not an integer")
+        body = upgrade(data, KEY, STEPS) if isinstance(data, Mapping) and KEY in data else None
+        if body is None:
+            found = data.get(KEY) if isinstance(data, Mapping) else type(data).__name__
+            raise PlanError(
+                f"A plan must say {KEY}: {VERSION} or less, but found {found!r}; "
+                "write it with plan_to_json or `tenfold plan`."
+            )
+        body["settings"] = _make(PlanSettings, body["settings"])
+        if body["example"] is not None:
+            shape = tuple(body["example"]["shape"])
+            body["example"] = _make(ExampleShape, {**body["example"], "shape": shape})
         body["choices"] = tuple(_choice(item) for item in body["choices"])
         names = [choice.site for choice in body["choices"]]
         if len(set(names)) < len(names):

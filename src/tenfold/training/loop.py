@@ -18,9 +18,9 @@ from tenfold.machine.memory import keeping_memory
 from tenfold.machine.precision import scaler
 from tenfold.machine.processes import once
 from tenfold.machine.progress import Progress, silent
-from tenfold.network.call import frozen_rng, recording
 from tenfold.network.copying import copy_of
 from tenfold.network.digest import digest
+from tenfold.network.guest import hosting
 from tenfold.network.half import widened
 from tenfold.training.alone import alone_in
 from tenfold.training.distill import Loss, Objective
@@ -44,7 +44,6 @@ class Tuned:
     history: tuple[dict[str, Any], ...]
 
 
-@recording
 def tune(
     model: nn.Module,
     teacher: nn.Module,
@@ -92,48 +91,44 @@ def tune(
         data, settings = Blends(data), settings or GENTLE
     settings, where = settings or TuneSettings(), engine()
     check_used(settings, loss, validation, quality)
-    device = where.device(next(model.parameters()).device)
-    student = laid_out(widened(copy_of(model)), device, settings.channels_last)
-    original = laid_out(widened(copy_of(teacher)), device, settings.channels_last)
-    if settings.balance and settings.epochs:
-        balance_all(student)
-    let_learn(student, original)
-    objective = Objective(
-        student, original.eval().requires_grad_(False), settings, loss, where.average
-    )
-    optimiser = torch.optim.AdamW(groups(student, settings.weight_decay))
-    objective.forward, optimiser = where.prepare(student, optimiser)
-    folder = Path(checkpoint) if checkpoint else None
-    with (
-        frozen_rng(settings.seed),
-        sparing_slow_kernels(student),
-        keeping_memory(),
-        alone_in(folder),
-    ):
-        moving = Moving(
-            student,
-            optimiser,
-            Ema(student, settings.ema),
-            scaler(settings.precision, device),
-            where,
-            settings,
-            -(-count_batches(data) // settings.accumulate),
-            folder,
-            facts_of(teacher, loss, quality) if folder else {},
+    with hosting(model, seed=settings.seed):
+        device = where.device(next(model.parameters()).device)
+        student = laid_out(widened(copy_of(model)), device, settings.channels_last)
+        original = laid_out(widened(copy_of(teacher)), device, settings.channels_last)
+        if settings.balance and settings.epochs:
+            balance_all(student)
+        let_learn(student, original)
+        objective = Objective(
+            student, original.eval().requires_grad_(False), settings, loss, where.average
         )
-        judge = score or default_score(
-            validation,
-            objective,
-            classifies=loss is None,
-            class_mode=settings.class_mode,
-            quality=quality,
-            engine=where,
-        )
-        peak = settings.peak_rate(size(teacher), size(model))
-        Run(moving, objective, data, judge, peak).train(progress)
-    best = copy_of(model)
-    load_state(best, once(lambda: moving.best))
-    return Tuned(best.eval(), moving.reached.best_epoch, tuple(moving.reached.history))
+        optimiser = torch.optim.AdamW(groups(student, settings.weight_decay))
+        objective.forward, optimiser = where.prepare(student, optimiser)
+        folder = Path(checkpoint) if checkpoint else None
+        with sparing_slow_kernels(student), keeping_memory(), alone_in(folder):
+            moving = Moving(
+                student,
+                optimiser,
+                Ema(student, settings.ema),
+                scaler(settings.precision, device),
+                where,
+                settings,
+                -(-count_batches(data) // settings.accumulate),
+                folder,
+                facts_of(teacher, loss, quality) if folder else {},
+            )
+            judge = score or default_score(
+                validation,
+                objective,
+                classifies=loss is None,
+                class_mode=settings.class_mode,
+                quality=quality,
+                engine=where,
+            )
+            peak = settings.peak_rate(size(teacher), size(model))
+            Run(moving, objective, data, judge, peak).train(progress)
+        best = copy_of(model)
+        load_state(best, once(lambda: moving.best))
+        return Tuned(best.eval(), moving.reached.best_epoch, tuple(moving.reached.history))
 
 
 def check_used(

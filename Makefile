@@ -1,11 +1,13 @@
-# Two commands: `make demo` and `make test`. Both make their own environment first.
+# `make demo` and `make test` first make an environment of their own, as all targets do.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TORCH ?= 2.13.0
+RUNTIMES ?= onnx,executorch,openvino
 # Small kernels on two threads lose to waiting; this is the safe default on busy machines.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/tenfold demo
@@ -14,21 +16,29 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/ruff format --check src tests benchmarks tools
 	$(BIN)/mypy
+
+# With --quiet, mkdocs would not count the warnings that --strict forbids.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # A CPU build of torch comes first: an open range may pull several gigabytes of CUDA packages.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet torch==$(TORCH)
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet -e '.[dev,onnx,distributed,executorch,openvino]'
+	$(BIN)/python -m pip install --quiet -e '.[dev,distributed,$(RUNTIMES)]' torch==$(TORCH)
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e '.[docs]' torch==$(TORCH)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build site

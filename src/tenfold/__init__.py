@@ -7,6 +7,8 @@ runtimes, ``fuse`` folds BatchNorm away, ``quantise`` writes int8.
 Only the names in ``__all__`` are public.
 """
 
+from importlib.metadata import PackageNotFoundError, version
+
 from tenfold.deploy.export import Exported, export
 from tenfold.deploy.fuse import fuse
 from tenfold.deploy.quantise import Quantised, quantise
@@ -25,7 +27,11 @@ from tenfold.store import load, plan_from_json, plan_to_json, save
 from tenfold.training import TuneSettings, tune
 from tenfold.values import Plan
 
-__version__ = "0.1.0"
+try:
+    __version__ = version("tenfold")  # stated once, in pyproject.toml
+except PackageNotFoundError:  # a source tree that nobody installed
+    __version__ = "0+unknown"
+
 __all__ = [
     "BudgetError",
     "Exported",

@@ -14,8 +14,8 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks research
+	$(BIN)/ruff format --check src tests benchmarks research
 	$(BIN)/mypy
 
 # A CPU build of torch comes first: an open range may pull several gigabytes of CUDA packages.

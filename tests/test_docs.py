@@ -61,5 +61,5 @@ def test_the_two_commands_exist():
 
 
 def test_links_in_the_text_lead_somewhere():
-    for path in re.findall(r"`((?:docs|benchmarks)/[\w./]+)`", README):
+    for path in re.findall(r"`((?:docs|benchmarks|research)/[\w./]+)`", README):
         assert (Path(__file__).parents[1] / path).exists(), path

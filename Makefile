@@ -16,8 +16,8 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks tools
-	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks research tools
+	$(BIN)/ruff format --check src tests benchmarks research tools
 	$(BIN)/mypy
 
 # With --quiet, mkdocs would not count the warnings that --strict forbids.

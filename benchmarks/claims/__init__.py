@@ -1,0 +1,1 @@
+"""One script for each claim: ``python -m benchmarks.claims.NAME``."""

@@ -1,0 +1,1 @@
+"""Networks that the claims are made on, with their images and weights."""

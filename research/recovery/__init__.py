@@ -1,0 +1,1 @@
+"""How far the accuracy of a compressed ResNet-20 can be recovered; see ``README.md``."""

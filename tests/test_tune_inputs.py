@@ -246,7 +246,7 @@ def test_changes_are_made_among_the_settings_for_the_data(pair):
     teacher, _ = pair
     asked = {"data": Images(teacher).images, "metric": "frobenius", "epochs": 0, "seed": 7}
     found = tenfold.compress(teacher, example(), "params=0.5", tuning={"temperature": 4}, **asked)
-    told = found.plan.settings["tuning"]
+    told = found.plan.tuning
     assert (told["temperature"], told["batchnorm"], told["rate"]) == (4.0, "frozen", 5e-4)
     assert (told["seed"], told["epochs"]) == (7, 0)
     with pytest.raises(InputError, match=r"known settings.*'?heat'?"):

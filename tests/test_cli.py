@@ -225,7 +225,7 @@ def test_every_setting_and_real_inputs_to_sense_on(net, tmp_path, real):
         ),
         (["--data", "NET:loader", "--tuning", "clip=nan"], "clip must be a number"),
         (["--data", "NET:loader", "--tuning", "balance=2"], "balance must be true or false"),
-        (["--data", "NET:loader", "--tuning", "accumulate=0"], "accumulate must be at least 1"),
+        (["--data", "NET:loader", "--tuning", "accumulate=0"], "accumulate must be 1 or more"),
         (["--calibration", "NET:none"], "no function 'none'"),
         (["--data", "synthetic"], "100 unlabelled inputs"),
     ],

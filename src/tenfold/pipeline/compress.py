@@ -32,7 +32,7 @@ from tenfold.settings import PlanSettings, make_settings
 from tenfold.survey.stage import check_finite, survey
 from tenfold.training import TuneSettings, tune
 from tenfold.training.alone import alone_in
-from tenfold.training.choose_settings import settings_for
+from tenfold.training.settings import settings_for
 from tenfold.values import Plan
 
 

@@ -24,6 +24,7 @@ from tenfold.cli._tables import show_plan
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import make_recipe
 from tenfold.machine.files import check_free
+from tenfold.machine.processes import world
 from tenfold.settings import PlanSettings
 from tenfold.settings.fields import fields_of
 from tenfold.sources import open_model
@@ -57,7 +58,7 @@ def plan(flags: Mapping[str, Any], config: Config = None, json: Json = False) ->
     if out:  # a recipe names the directory of a run
         check_free(out)
     loaded = open_model(recipe.source, recipe.weights, recipe.example)
-    with running(recipe), drawn_progress() as progress:
+    with running(recipe), drawn_progress(world().first) as progress:
         chosen = tenfold.plan(
             loaded.model,
             loaded.example,
@@ -66,6 +67,8 @@ def plan(flags: Mapping[str, Any], config: Config = None, json: Json = False) ->
             calibration=open_calibration(recipe),
             progress=progress,
         )
+    if not world().first:
+        return
     if out:
         write_plan(chosen, out)
     show_plan(console(json), chosen)

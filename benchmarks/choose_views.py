@@ -26,8 +26,8 @@ from choose_recovery import HOT, TIMES
 from judged import judged
 from recover_one import latest
 from tenfold.training import TuneSettings, tune
+from tenfold.training.objective import with_views
 from tenfold.training.read_settings import read_settings
-from tenfold.training.views import with_views
 from written import RESULTS, read_json, write_json
 
 OUT = RESULTS / "choose_views.json"

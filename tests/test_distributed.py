@@ -17,7 +17,7 @@ from tenfold.errors import InputError, MissingExtra
 from tenfold.machine.processes import World, gathered, once, opened, outcome, own, share, world
 from tenfold.machine.threads import parallel_map, torch_threads
 from tenfold.store.folder import read_plan
-from tenfold.training.wrapping import settle_wrapping
+from tenfold.training.workers import settle_wrapping
 
 accelerate = pytest.importorskip("accelerate")
 ROOT = Path(__file__).parents[1]

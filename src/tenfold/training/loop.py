@@ -23,16 +23,16 @@ from tenfold.network.digest import digest
 from tenfold.network.guest import hosting
 from tenfold.network.half import widened
 from tenfold.training.alone import alone_in
-from tenfold.training.distill import Loss, Objective
 from tenfold.training.ema import Ema
-from tenfold.training.engine import engine
-from tenfold.training.rates import groups, let_learn
+from tenfold.training.objective import Loss, Objective
+from tenfold.training.replaced import groups, let_learn
 from tenfold.training.run import Run
 from tenfold.training.score import Quality, Score, default_score
 from tenfold.training.settings import GENTLE, TuneSettings
 from tenfold.training.shards import load_state
 from tenfold.training.slow_kernels import sparing_slow_kernels
 from tenfold.training.state import Moving
+from tenfold.training.workers import engine
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tenfold.errors import TrainingError
 from tenfold.machine.progress import Progress
 from tenfold.network.call import evaluating
 from tenfold.training.batchnorm import batchnorms, is_frozen, reestimate
-from tenfold.training.distill import Objective
+from tenfold.training.objective import Objective
 from tenfold.training.score import Score
 from tenfold.training.state import Moving, random_state, set_random_state
 from tenfold.training.steps import take_step

@@ -21,8 +21,8 @@ from tenfold.data.reading import guarded
 from tenfold.errors import as_bad_value, bad_value
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call, evaluating
-from tenfold.training.asked import one_number
-from tenfold.training.engine import Alone
+from tenfold.training.faults import one_number
+from tenfold.training.workers import Alone
 
 Score = Callable[[nn.Module], float]
 Quality = Callable[[Any, Any], "Tensor | float"]  # output, batch as it came; higher is better

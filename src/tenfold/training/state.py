@@ -24,10 +24,9 @@ from tenfold.training.checkpoint import (
     write_state,
 )
 from tenfold.training.ema import Ema
-from tenfold.training.engine import Alone
-from tenfold.training.optimiser_state import load_optimiser, optimiser_tensors
 from tenfold.training.settings import TuneSettings
-from tenfold.training.shards import load_state, whole_state
+from tenfold.training.shards import load_optimiser, load_state, optimiser_tensors, whole_state
+from tenfold.training.workers import Alone
 
 
 @dataclass

@@ -11,8 +11,8 @@ from torch import nn
 from tenfold.data.batches import Batch
 from tenfold.data.reading import running_through
 from tenfold.machine.precision import autocast
-from tenfold.training.distill import Objective
 from tenfold.training.faults import diverged
+from tenfold.training.objective import Objective
 from tenfold.training.shards import whole
 from tenfold.training.state import Moving
 

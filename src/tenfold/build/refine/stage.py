@@ -16,7 +16,7 @@ from tenfold.machine.progress import Progress, silent
 from tenfold.build.refine.gates import Gated, gate
 from tenfold.build.refine.harden import cut_down, harden
 from tenfold.build.refine.train import Setting, train
-from tenfold.training.rates import let_learn
+from tenfold.training.replaced import let_learn
 from tenfold.values import Choice, Limit, Plan, Site
 
 STEPS = 120

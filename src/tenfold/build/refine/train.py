@@ -18,7 +18,7 @@ from tenfold.build.refine.gates import Gated, gating, usage
 from tenfold.training import TuneSettings
 from tenfold.data.batches import Batch
 from tenfold.network.inputs import to_device
-from tenfold.training.distill import Objective
+from tenfold.training.objective import Objective
 from tenfold.machine.precision import autocast
 from tenfold.training.slow_kernels import sparing_slow_kernels
 from tenfold.values import Limit

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from tenfold.data.batches import part_of
+from tenfold.errors import bad_value
 from tenfold.machine.processes import World, accelerate, on_cpu, world
-from tenfold.training.wrapping import settle_wrapping
+
+FOREIGN = ("DEEPSPEED", "MEGATRON_LM", "XLA")  # these take steps of their own
 
 
 class Alone:
@@ -132,6 +134,31 @@ class Launched(Alone):
 
     def without_exchange(self, forward: nn.Module) -> AbstractContextManager[Any]:
         return self._accelerator.no_sync(forward)
+
+
+def settle_wrapping(state: Any) -> None:
+    """Make an ``AcceleratorState`` one under which fine-tuning is what it is in one process.
+
+    Raises InputError for engines that take steps of their own, and for FSDP1, which flattens
+    the parameters.
+    """
+    if state.distributed_type in FOREIGN:
+        raise bad_value(
+            "Accelerate must wrap networks as DDP or FSDP2",
+            state.distributed_type.value,
+            "choose one with accelerate config",
+        )
+    if state.distributed_type != "FSDP":
+        return
+    plugin = state.fsdp_plugin
+    if plugin.fsdp_version != 2:
+        raise bad_value(
+            "FSDP must be of version 2",
+            plugin.fsdp_version,
+            "add --fsdp_version 2, or fsdp_version: 2 to Accelerate's configuration",
+        )
+    # It fails on BatchNorm's buffers, and every process has the whole network already.
+    plugin.cpu_ram_efficient_loading = False
 
 
 def divides(data: DataLoader[Any], count: int) -> bool:

@@ -78,10 +78,10 @@ def judge(
         return accuracy(model, batches, mode, progress)
     if quality is None:
         raise bad_value("Outputs without classes need --quality", "none", "pass one")
-    found = mean_quality(model, batches, open_function(quality), progress)
-    if math.isnan(found):
+    mean = mean_quality(model, batches, open_function(quality), progress)
+    if math.isnan(mean):
         raise bad_value("The quality must be a number", "NaN", "try it on one batch alone")
-    return found
+    return mean
 
 
 def original_of(

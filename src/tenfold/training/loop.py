@@ -154,9 +154,11 @@ def laid_out(model: nn.Module, device: torch.device, channels_last: bool) -> nn.
 
 def facts_of(teacher: nn.Module, loss: Loss | None, quality: Quality | None) -> dict[str, Any]:
     """What a run is besides its settings, in words that fit a checkpoint."""
-    named = {"loss": loss, "quality": quality}
-    told = {what: f and getattr(f, "__qualname__", type(f).__name__) for what, f in named.items()}
-    return {"original": digest((), teacher)[:8], **told}
+    functions = {"loss": loss, "quality": quality}
+    names = {
+        what: f and getattr(f, "__qualname__", type(f).__name__) for what, f in functions.items()
+    }
+    return {"original": digest((), teacher)[:8], **names}
 
 
 def size(model: nn.Module) -> int:

@@ -117,8 +117,8 @@ class Run:
             )
         mean = reached.total / reached.step
         score = self.validate_or_save(mean)
-        told = {"epoch": epoch + 1, "loss": mean, "score": score, "gradient": reached.largest}
-        reached.history.append(told)
+        entry = {"epoch": epoch + 1, "loss": mean, "score": score, "gradient": reached.largest}
+        reached.history.append(entry)
         reached.epoch, reached.step, reached.total, reached.largest = epoch + 1, 0, 0.0, 0.0
         if reached.improves(score):
             self.moving.keep_best(score)

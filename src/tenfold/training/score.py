@@ -89,18 +89,18 @@ def hits_of(logits: Tensor, labels: Any, class_mode: int) -> tuple[float, int]:
             "none with labels",
             "give batches as (inputs, labels), or pass a quality of your own",
         )
-    found = logits.argmax(class_mode) if -logits.ndim <= class_mode < logits.ndim else logits
-    classes = logits.shape[class_mode] if found is not logits else 1
-    if found.shape != labels.shape or labels.is_floating_point() or classes == 1:
+    likeliest = logits.argmax(class_mode) if -logits.ndim <= class_mode < logits.ndim else logits
+    classes = logits.shape[class_mode] if likeliest is not logits else 1
+    if likeliest.shape != labels.shape or labels.is_floating_point() or classes == 1:
         raise bad_value(
             f"Labels must be classes along mode {class_mode} of the output, two or more, of shape "
-            f"{tuple(found.shape)}",
+            f"{tuple(likeliest.shape)}",
             f"{labels.dtype} of shape {tuple(labels.shape)}",
             "name the class mode, or pass a quality of your own",
         )
     labels = as_classes(labels, classes)
     counted = labels != UNCOUNTED
-    return float((found == labels)[counted].sum()), int(counted.sum())
+    return float((likeliest == labels)[counted].sum()), int(counted.sum())
 
 
 def mean_quality(
@@ -116,8 +116,8 @@ def mean_quality(
     def judge(batch: Batch) -> tuple[float, int]:
         with as_bad_value(*FITTING):
             output = call(model, batch.inputs)
-        found = one_number("quality", quality, output, batch.raw)
-        return float(found), rows_of(batch.raw)
+        value = one_number("quality", quality, output, batch.raw)
+        return float(value), rows_of(batch.raw)
 
     with evaluating(model), torch.no_grad():
         return mean_over(batches, judge, model, engine or Alone(), progress)

@@ -99,10 +99,10 @@ class Moving:
     def resume(self) -> dict[str, Tensor] | None:
         """Take up a run found on disk; returns the random state to go on with, if any."""
         folder = self.folder
-        found = once(lambda: read_state(folder / FILE)) if folder else None
-        if found is None:
+        checkpoint = once(lambda: read_state(folder / FILE)) if folder else None
+        if checkpoint is None:
             return None
-        tensors, facts = found
+        tensors, facts = checkpoint
         try:
             check_same_run(facts, self._kept(), folder)
             self._take_up(tensors, facts)

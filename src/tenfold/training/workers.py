@@ -28,9 +28,9 @@ class Alone:
 
     here = World()
 
-    def device(self, given: torch.device) -> torch.device:
-        """Where to compute a model that was handed over on ``given``."""
-        return given
+    def device(self, current: torch.device) -> torch.device:
+        """Where to compute a model that is on the device ``current``."""
+        return current
 
     def prepare(
         self, student: nn.Module, optimiser: torch.optim.Optimizer
@@ -76,7 +76,7 @@ class Launched(Alone):
         self._accelerator = accelerate().Accelerator(mixed_precision="no", cpu=on_cpu())
         settle_wrapping(self._accelerator.state)
 
-    def device(self, given: torch.device) -> torch.device:
+    def device(self, current: torch.device) -> torch.device:
         return self._accelerator.device
 
     def prepare(
@@ -128,9 +128,9 @@ class Launched(Alone):
         return self.total(float(flag), 0.0, device)[0] > 0
 
     def collect(self, value: Tensor) -> Tensor:
-        found = [torch.empty_like(value) for _ in range(self.here.size)]
-        dist.all_gather(found, value)
-        return torch.stack(found)
+        values = [torch.empty_like(value) for _ in range(self.here.size)]
+        dist.all_gather(values, value)
+        return torch.stack(values)
 
     def without_exchange(self, forward: nn.Module) -> AbstractContextManager[Any]:
         return self._accelerator.no_sync(forward)

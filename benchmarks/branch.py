@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from tenfold.training import TuneSettings
 from tenfold.training.loop import size
 from tenfold.training.losses import output_loss
-from tenfold.training.workers import Alone
+from tenfold.training.workers import OneProcess
 
-AVERAGE = Alone().average  # over the one process
+AVERAGE = OneProcess().average  # over the one process
 
 
 @dataclass

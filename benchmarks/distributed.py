@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 import tenfold
 from tenfold.demo.data import Shuffled, read_split
 from tenfold.demo.network import example, load_network
-from tenfold.machine.processes import once, world
+from tenfold.machine.processes import on_first_process, world
 from tenfold.training import TuneSettings, tune
 from written import RESULTS, write_json
 
@@ -47,7 +47,7 @@ def work(folder: Path) -> None:
     built = tenfold.apply(plan, network)
     seconds["rebuild"] = time.perf_counter() - began
     images, labels = (part[:IMAGES] for part in read_split("train"))
-    once(lambda: None)  # begin together
+    on_first_process(lambda: None)  # begin together
     began = time.perf_counter()
     tuned = tune(built, network, Shuffled(images, labels), settings=SETTINGS)
     seconds["fine-tuning"] = time.perf_counter() - began

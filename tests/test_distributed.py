@@ -14,7 +14,16 @@ import torch
 from safetensors.torch import load_file
 
 from tenfold.errors import InputError, MissingExtra
-from tenfold.machine.processes import World, gathered, once, opened, outcome, own, share, world
+from tenfold.machine.processes import (
+    World,
+    gathered,
+    on_first_process,
+    opened,
+    outcome,
+    own,
+    share,
+    world,
+)
 from tenfold.machine.threads import parallel_map, torch_threads
 from tenfold.store.folder import read_plan
 from tenfold.training.workers import settle_wrapping
@@ -138,7 +147,7 @@ def test_alone_nothing_is_launched(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setitem(sys.modules, "accelerate", None)
     assert world() == World(0, 1)
-    assert once(lambda: 3) == 3
+    assert on_first_process(lambda: 3) == 3
     assert list(share(lambda x: 2 * x, [1, 2])) == [2, 4]
     assert list(parallel_map(lambda x: 2 * x, range(5))) == [0, 2, 4, 6, 8]
 

@@ -13,13 +13,13 @@ from tenfold.errors import TenfoldError, TrainingError
 from tenfold.network.call import run
 from tenfold.training.checkpoint import BEST
 from tenfold.training.replaced import recorded
-from tenfold.training.state import Moving
+from tenfold.training.state import RunState
 
 
-def diverged(moving: Moving, batch: Batch, step: int, what: str) -> TrainingError:
+def diverged(state: RunState, batch: Batch, step: int, what: str) -> TrainingError:
     """The error that names the step and the first layer whose output is not finite."""
-    first = first_bad_layer(moving.student, batch)
-    best = f"are in {moving.folder / BEST}" if moving.folder else "need a checkpoint= to be kept"
+    first = first_bad_layer(state.student, batch)
+    best = f"are in {state.folder / BEST}" if state.folder else "need a checkpoint= to be kept"
     return TrainingError(
         f"The {what} must stay finite, but found NaN or infinity at step {step + 1} in {first}; "
         f"lower the rate or the clip, or check this batch (the best weights {best})."

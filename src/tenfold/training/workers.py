@@ -23,7 +23,7 @@ from tenfold.machine.processes import World, accelerate, on_cpu, world
 FOREIGN = ("DEEPSPEED", "MEGATRON_LM", "XLA")  # these take steps of their own
 
 
-class Alone:
+class OneProcess:
     """One process."""
 
     here = World()
@@ -68,7 +68,7 @@ class Alone:
         return nullcontext()
 
 
-class Launched(Alone):
+class Launched(OneProcess):
     """Several processes under Accelerate."""
 
     def __init__(self) -> None:
@@ -169,6 +169,6 @@ def divides(data: DataLoader[Any], count: int) -> bool:
     return data.drop_last or (isinstance(rows, Sized) and len(rows) % size == 0)
 
 
-def engine() -> Alone:
+def open_workers() -> OneProcess:
     """The one that fits how this process was started."""
-    return Launched() if world().size > 1 else Alone()
+    return Launched() if world().size > 1 else OneProcess()

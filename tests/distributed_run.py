@@ -87,7 +87,7 @@ def fully_sharded(folder):
     with (
         mock.patch.dict(AcceleratorState._shared_state),
         mock.patch(
-            "tenfold.training.engine.accelerate", return_value=mock.Mock(Accelerator=spreading)
+            "tenfold.training.workers.accelerate", return_value=mock.Mock(Accelerator=spreading)
         ),
     ):
         for name in ("fsdp", "fsdp again"):

@@ -151,7 +151,10 @@ def test_a_picture_of_many_layers_shows_the_largest_and_says_so():
 
 @pytest.mark.parametrize(
     ("line", "told"),
-    [("formats: 3", "formats must be of type"), ("seed: 2024-13-45", "must be a YAML file")],
+    [
+        ("formats: 3", "formats must be a list of names"),
+        ("seed: 2024-13-45", "must be a YAML file"),
+    ],
 )
 def test_a_recipe_of_other_types_is_told(net, tmp_path, capsys, line, told):
     (tmp_path / "r.yaml").write_text(f"source: {net}:plain\nbudget: params=0.6\n{line}\n")

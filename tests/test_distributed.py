@@ -14,37 +14,56 @@ import torch
 from safetensors.torch import load_file
 
 from tenfold.errors import InputError, MissingExtra
-from tenfold.machine.processes import World, gathered, once, opened, outcome, own, share, world
+from tenfold.machine.processes import (
+    World,
+    gathered,
+    on_first_process,
+    opened,
+    outcome,
+    own,
+    share,
+    world,
+)
 from tenfold.machine.threads import parallel_map, torch_threads
-from tenfold.training.wrapping import settle_wrapping
+from tenfold.store.folder import read_plan
+from tenfold.training.workers import settle_wrapping
 
 accelerate = pytest.importorskip("accelerate")
 ROOT = Path(__file__).parents[1]
+NETWORK = """
+import torch
+
+def pair():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(24, 24)), torch.zeros(2, 24)
+"""
 
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory):
     """The folder that two gloo processes have written to."""
-    for attempt in ("first", "second"):  # gloo has been seen to lose a message, once in 180 runs
-        folder = tmp_path_factory.mktemp(attempt)
-        code, told = launch(folder, seconds=240)
+    return launch_twice(tmp_path_factory.mktemp, lambda to: ["tests.distributed_run", str(to)])
+
+
+def launch_twice(make_folder, module):
+    """The folder of a run of two processes that ended well; one that hangs is started again, for
+    gloo has been seen to lose a message, once in 180 runs."""
+    for attempt in ("first", "second"):
+        folder = make_folder(attempt)
+        code, told = launch(folder, module(folder), seconds=240)
         if code is not None:
             break
     assert code == 0, told[-3000:]  # None: no end in time, twice
     return folder
 
 
-def launch(folder, seconds):
+def launch(folder, module, seconds):
     """The exit code, or None when time was up, and what was said on standard error."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     env = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    with (folder / "stderr").open("w") as file:
+    with (folder / "stderr").open("w") as file, (folder / "stdout").open("w") as shown:
         process = subprocess.Popen(
-            [*command, "-m", "tests.distributed_run", str(folder)],
-            cwd=ROOT,
-            env=env,
-            stdout=subprocess.DEVNULL,
-            stderr=file,
+            [*command, "-m", *module], cwd=ROOT, env=env, stdout=shown, stderr=file
         )
         try:
             code = process.wait(seconds)
@@ -105,11 +124,30 @@ def test_one_process_writes(launched):
     assert names == ["best.safetensors", "resume.safetensors", "run.lock"]
 
 
+def test_two_processes_write_and_show_one_plan(tmp_path):
+    (tmp_path / "net.py").write_text(NETWORK)
+
+    def make_folder(name):
+        (tmp_path / name).mkdir()
+        return tmp_path / name
+
+    def module(folder):
+        source, out = f"{tmp_path / 'net.py'}:pair", str(folder / "plan.json")
+        return ["tenfold", "plan", source, "--budget", "params=0.5", "--out", out, "--json"]
+
+    folder = launch_twice(make_folder, module)
+    plan = read_plan(folder / "plan.json")
+    assert plan.predicted["params"] <= 0.5 * plan.before["params"]
+    (line,) = (folder / "stdout").read_text().splitlines()
+    assert json.loads(line)["choices"][0]["site"] == plan.choices[0].site
+    assert (folder / "stderr").read_text().count("a certificate for the prediction") == 1
+
+
 def test_alone_nothing_is_launched(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setitem(sys.modules, "accelerate", None)
     assert world() == World(0, 1)
-    assert once(lambda: 3) == 3
+    assert on_first_process(lambda: 3) == 3
     assert list(share(lambda x: 2 * x, [1, 2])) == [2, 4]
     assert list(parallel_map(lambda x: 2 * x, range(5))) == [0, 2, 4, 6, 8]
 

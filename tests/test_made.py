@@ -102,7 +102,7 @@ def test_made_inputs_have_settings_of_their_own(teacher):
     assert (told["task"], told["features"], told["temperature"]) == (0.0, 0.0, 20.0)
     assert told["batchnorm"] == "frozen"
     own = tenfold.compress(teacher, example(), "params=0.5", tuning=TuneSettings(), **asked)
-    assert own.plan.settings["tuning"]["temperature"] == TuneSettings().temperature
+    assert own.plan.tuning["temperature"] == TuneSettings().temperature
 
 
 def test_what_cannot_be_is_told_before_inputs_are_made(teacher, monkeypatch):

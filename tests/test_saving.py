@@ -15,7 +15,7 @@ import tenfold
 from tenfold.errors import InputError, PlanError
 from tenfold.network.weights import read_weights, write_weights
 from tenfold.report import draw_page, report_from_json, report_to_json
-from tenfold.store.folder import note_file
+from tenfold.store.folder import note_file, read_report
 from tenfold.store.source_weights import load_weights
 from tests.networks import example, tiny_resnet
 
@@ -136,6 +136,15 @@ def test_a_damaged_report_is_told_and_kept(result, tmp_path):
         with pytest.raises(InputError, match=words):
             note_file(folder, INT8)
         assert (folder / "report.json").read_text() == text
+
+
+def test_a_report_says_its_version(result, tmp_path):
+    folder = tenfold.save(result, tmp_path / "out")
+    report = json.loads((folder / "report.json").read_text())
+    assert report["tenfold_report"] == 1
+    (folder / "report.json").write_text(json.dumps({**report, "tenfold_report": 2}))
+    with pytest.raises(InputError, match=r"tenfold_report: 1 or less, but found 2; install"):
+        read_report(folder)
 
 
 def test_the_page_escapes_what_it_is_given(result):

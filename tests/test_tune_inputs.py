@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import tenfold
 from tenfold.errors import InputError, TrainingError
 from tenfold.training import TuneSettings, tune
-from tenfold.training.distill import classification_loss
+from tenfold.training.losses import classification_loss
 from tenfold.training.score import hits_of
 from tests.networks import example, tiny_resnet
 from tests.tuning import SETTINGS, Images, make_pair
@@ -246,7 +246,7 @@ def test_changes_are_made_among_the_settings_for_the_data(pair):
     teacher, _ = pair
     asked = {"data": Images(teacher).images, "metric": "frobenius", "epochs": 0, "seed": 7}
     found = tenfold.compress(teacher, example(), "params=0.5", tuning={"temperature": 4}, **asked)
-    told = found.plan.settings["tuning"]
+    told = found.plan.tuning
     assert (told["temperature"], told["batchnorm"], told["rate"]) == (4.0, "frozen", 5e-4)
     assert (told["seed"], told["epochs"]) == (7, 0)
     with pytest.raises(InputError, match=r"known settings.*'?heat'?"):

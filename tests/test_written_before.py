@@ -66,4 +66,5 @@ def test_what_an_old_plan_says_of_a_latency_has_its_new_place():
 
 def test_a_recipe_loads():
     recipe = make_recipe({}, WRITTEN / "recipe.yaml")
-    assert (recipe.source, recipe.exclude, recipe.epochs) == ("net.py:make", ("head",), 3)
+    assert (recipe.source, recipe.planning.exclude) == ("net.py:make", ("head",))
+    assert recipe.tuning == {"epochs": 3, "ema": 0.9}

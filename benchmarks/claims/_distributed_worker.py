@@ -18,7 +18,7 @@ from torch import nn
 import tenfold
 from benchmarks.networks.subjects import load_subject
 from tenfold.demo.data import Shuffled, read_split
-from tenfold.machine.processes import once, world
+from tenfold.machine.processes import on_first_process, world
 from tenfold.training import TuneSettings, tune
 
 SETTINGS = TuneSettings(epochs=1, batchnorm="frozen", reestimate=0)
@@ -35,7 +35,7 @@ def work(folder: Path, name: str, budget: str, count: int) -> None:
     built = tenfold.apply(plan, network)
     seconds["rebuild"] = time.perf_counter() - began
     images, labels = (part[:count] for part in read_split("train"))
-    once(lambda: None)  # begin together
+    on_first_process(lambda: None)  # begin together
     began = time.perf_counter()
     tuned = tune(built, network, Shuffled(images, labels), settings=SETTINGS)
     seconds["fine-tuning"] = time.perf_counter() - began

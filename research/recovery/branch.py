@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tenfold.training import TuneSettings
-from tenfold.training.distill import output_loss
-from tenfold.training.engine import Alone
 from tenfold.training.loop import size
+from tenfold.training.losses import output_loss
+from tenfold.training.workers import OneProcess
 
-AVERAGE = Alone().average  # over the one process
+AVERAGE = OneProcess().average  # over the one process
 
 
 @dataclass

@@ -27,7 +27,7 @@ from research.recovery.recover_setup import test_images, training_images
 from tenfold.data.batches import read_batch
 from tenfold.formats.chains import balance_all
 from tenfold.machine.precision import autocast
-from tenfold.training.distill import Objective
+from tenfold.training.objective import Objective
 from tenfold.training.slow_kernels import sparing_slow_kernels
 
 TIMES = ("3.57", "4.46", "5.2")

@@ -1,4 +1,4 @@
-"""Flags that several commands share, each with its help."""
+"""Flags that several commands share and that are no settings, each with its help."""
 
 from __future__ import annotations
 
@@ -48,29 +48,6 @@ Calibration = Annotated[
         "path/to/file.py:function of batches or of one tensor; labels are not looked at."
     ),
 ]
-Formats = Annotated[
-    Optional[str], typer.Option(help="Allowed formats, joined by commas; all by default.")  # noqa: UP045
-]
-Include = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(help="Only layers whose name matches this shell pattern; repeatable."),
-]
-Exclude = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(help="Not the layers whose name matches this shell pattern; repeatable."),
-]
-RoundTo = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option(help="Ranks are multiples of this; 1 by default, 8 or 16 for a latency."),
-]
-LatencyTable = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(help="Times measured on another device, a JSON file of measure_table.py."),
-]
-Method = Annotated[
-    Optional[str], typer.Option(help="The search: continuous (default), uniform, energy, vbmf.")  # noqa: UP045
-]
-Seed = Annotated[Optional[int], typer.Option(help="Of everything random.")]  # noqa: UP045
 Threads = Annotated[
     Optional[int], typer.Option(help="Threads to use; all cores by default.", min=1)  # noqa: UP045
 ]

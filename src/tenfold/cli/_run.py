@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,19 +13,9 @@ from tenfold.machine.threads import torch_threads
 from tenfold.sources import open_data
 
 
-def plan_arguments(recipe: Recipe) -> dict[str, Any]:
-    """The recipe's part of the arguments of ``tenfold.plan``."""
-    real = recipe.calibration
-    return {
-        "calibration": open_data(real, "train") if real else None,
-        "formats": recipe.formats or None,
-        "include": recipe.include,
-        "exclude": recipe.exclude,
-        "round_to": recipe.round_to,
-        "latency_table": recipe.latency_table,
-        "method": recipe.method,
-        "seed": recipe.seed,
-    }
+def open_calibration(recipe: Recipe) -> Iterable[Any] | None:
+    """The real inputs to sense on, where the recipe names some."""
+    return open_data(recipe.calibration, "train") if recipe.calibration else None
 
 
 @contextmanager
@@ -46,15 +36,5 @@ def running(recipe: Recipe) -> Iterator[None]:
 def cores() -> int:
     """Cores this process may use, a fair part of them where several were launched here."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on every system
-    found = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return max(1, found // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-
-def read_mode(text: str) -> int | None:
-    """``--class-mode``: a mode of a tensor, or None for ``none``."""
-    if text == "none":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_value("--class-mode must be a number or none", repr(text), "use 1") from None
+    count = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

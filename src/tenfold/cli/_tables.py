@@ -85,8 +85,8 @@ def show_report(out: Console, report: Report) -> None:
             f"{say_asked(x.cost, x.asked, x.limit, before)}; "
             f"predicted {say_quantity(x.cost, x.predicted)}, reached {reached}."
         )
-    for name, found in report.measured.items():
-        out.print(f"{name.capitalize()}: {found}.")
+    for name, sentence in report.measured.items():
+        out.print(f"{name.capitalize()}: {sentence}.")
     show_gap(out, report.gap)
 
 

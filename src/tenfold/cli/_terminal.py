@@ -52,14 +52,14 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Ta
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, head in enumerate(heads):
         number, name = head.startswith("#"), head.lstrip("#")
-        kept = number or 0 < index < len(heads) - 1
+        whole = number or 0 < index < len(heads) - 1
         widest = max([len(name), *(len(row[index]) for row in rows)])
         drawn.add_column(
             name,
             justify="right" if number else "left",
             overflow="fold",
-            no_wrap=kept,
-            min_width=widest if kept else None,
+            no_wrap=whole,
+            min_width=widest if whole else None,
         )
     for row in rows:
         drawn.add_row(*row)

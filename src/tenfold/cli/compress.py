@@ -2,63 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
 import tenfold
+from tenfold.cli._flags import flags_of, in_panel, with_flags
 from tenfold.cli._options import (
     Budget,
     Calibration,
     Config,
     Example,
-    Exclude,
-    Formats,
-    Include,
     Json,
-    LatencyTable,
     MaybeSource,
-    Method,
     Quality,
-    RoundTo,
-    Seed,
     Threads,
     Weights,
 )
-from tenfold.cli._run import plan_arguments, read_mode, running
+from tenfold.cli._run import open_calibration, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
-from tenfold.cli.recipe import Recipe, make_recipe, write_recipe
+from tenfold.cli.recipe import TUNING, Recipe, make_recipe, write_recipe
 from tenfold.data.made import asks_for_made
 from tenfold.errors import bad_value
 from tenfold.machine.files import check_free
 from tenfold.machine.processes import world
 from tenfold.pipeline.resume import forget
 from tenfold.report import report_to_json
+from tenfold.settings import PlanSettings
 from tenfold.sources import Loaded, open_data, open_function, open_model
 from tenfold.store.folder import save
-from tenfold.training import TuneSettings, read_settings
+from tenfold.training import TuneSettings
+from tenfold.training.read_settings import OTHERS
 
-DEFAULT_EPOCHS = TuneSettings().epochs
 Data = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        help="Batches to fine-tune on: demo, path/to/file.py:function (100 unlabelled "
-        "inputs in one tensor will do), or synthetic for none, synthetic:4096 for more of it."
+        help="Batches to fine-tune on: demo, or path/to/file.py:function (100 unlabelled inputs "
+        "in one tensor will do); without data, synthetic or synthetic:4096 makes that many inputs."
     ),
 ]
 Validation = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(help="Batches on which the best epoch is chosen: path/to/file.py:function."),
-]
-Epochs = Annotated[
-    Optional[int],  # noqa: UP045
-    typer.Option(help=f"Passes over the data, {DEFAULT_EPOCHS} by default; 0 trains nothing."),
-]
-Rate = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option(help="Peak learning rate; by default it follows how much was removed."),
 ]
 Loss = Annotated[
     Optional[str],  # noqa: UP045
@@ -66,57 +54,38 @@ Loss = Annotated[
         help="The task's loss, file.py:function of (output, batch); cross-entropy by default."
     ),
 ]
-ClassMode = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        help="Mode of the output that runs over classes, 1 by default, -1 for sequences; "
-        "none for plain values."
-    ),
-]
 Tuning = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        help="More settings of the fine-tuning, such as precision=bf16,channels_last=true,"
-        "ema=0.999,accumulate=2: the fields of TuneSettings, joined by commas."
-    ),
-]
-Refine = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        help="Without data: layers (default) fits layer by layer, end-to-end also trains "
-        "ranks and factors together."
+        help="More settings, joined by commas, such as precision=bf16,channels_last=true,"
+        f"ema=0.999. Any of {', '.join(OTHERS)}."
     ),
 ]
 Out = Annotated[Optional[str], typer.Option(help="A new directory for the result.")]  # noqa: UP045
+FLAGS = {
+    "source": MaybeSource,
+    "budget": Budget,
+    "weights": Weights,
+    "example": Example,
+    "out": Out,
+    "threads": Threads,
+    **in_panel("Plan", {"calibration": Calibration, **flags_of(PlanSettings)}),
+    **in_panel(
+        "Fine-tuning",
+        {
+            "data": Data,
+            "validation": Validation,
+            "loss": Loss,
+            "quality": Quality,
+            **flags_of(TuneSettings, *TUNING),
+            "tuning": Tuning,
+        },
+    ),
+}
 
 
-def compress(
-    source: MaybeSource = None,
-    budget: Budget = None,
-    data: Data = None,
-    validation: Validation = None,
-    epochs: Epochs = None,
-    rate: Rate = None,
-    loss: Loss = None,
-    quality: Quality = None,
-    class_mode: ClassMode = None,
-    tuning: Tuning = None,
-    calibration: Calibration = None,
-    weights: Weights = None,
-    example: Example = None,
-    formats: Formats = None,
-    include: Include = None,
-    exclude: Exclude = None,
-    round_to: RoundTo = None,
-    latency_table: LatencyTable = None,
-    method: Method = None,
-    refine: Refine = None,
-    seed: Seed = None,
-    threads: Threads = None,
-    config: Config = None,
-    out: Out = None,
-    json: Json = False,
-) -> None:
+@with_flags(FLAGS)
+def compress(flags: Mapping[str, Any], config: Config = None, json: Json = False) -> None:
     """Make the network smaller, fine-tune it if there is data, and save it with its report.
 
     An interrupted fine-tuning goes on where it stopped when the same command is run again.
@@ -129,34 +98,7 @@ def compress(
 
       tenfold compress net.py:make --data net.py:loader --config recipe.yaml --out small
     """
-    recipe = make_recipe(
-        {
-            "source": source,
-            "budget": budget,
-            "data": data,
-            "validation": validation,
-            "epochs": epochs,
-            "rate": rate,
-            "loss": loss,
-            "quality": quality,
-            "class_mode": class_mode,
-            "tuning": tuning,
-            "calibration": calibration,
-            "weights": weights,
-            "example": example,
-            "formats": formats,
-            "include": include,
-            "exclude": exclude,
-            "round_to": round_to,
-            "latency_table": latency_table,
-            "method": method,
-            "refine": refine,
-            "seed": seed,
-            "threads": threads,
-            "out": out,
-        },
-        config,
-    )
+    recipe = make_recipe(flags, config)
     if not recipe.out:
         raise bad_value("A run needs an output directory", "none", "pass --out DIR")
     target = check_free(recipe.out)
@@ -167,9 +109,9 @@ def compress(
             loaded.model,
             loaded.example,
             recipe.budget,
-            **plan_arguments(recipe),
+            planning=recipe.planning,
+            calibration=open_calibration(recipe),
             **tune_arguments(recipe, checkpoint),
-            refine=recipe.refine,
             progress=progress,
         )
     if not world().first:
@@ -183,10 +125,7 @@ def compress(
 def tune_arguments(recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
     """The recipe's part of the fine-tuning; nothing without data."""
     if recipe.data is None:
-        for name in ("epochs", "rate", "validation", "loss", "quality", "class_mode", "tuning"):
-            if getattr(recipe, name) is not None:
-                flag = f"--{name.replace('_', '-')}"
-                raise bad_value(f"{flag} needs --data", "no data", "pass --data too")
+        check_no_tuning(recipe)
         return {}
     data = recipe.data if asks_for_made(recipe.data) else open_data(recipe.data, "train")
     held_out = open_data(recipe.validation, "train") if recipe.validation else None
@@ -194,19 +133,19 @@ def tune_arguments(recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
         "data": data,
         "validation": held_out,
         "checkpoint": checkpoint,
-        "tuning": settings_of(recipe),
+        "tuning": recipe.tuning,
         "loss": open_function(recipe.loss) if recipe.loss else None,
         "quality": open_function(recipe.quality) if recipe.quality else None,
     }
 
 
-def settings_of(recipe: Recipe) -> dict[str, Any]:
-    """The settings that were asked for; the others are the usual ones for the data."""
-    given = {"rate": recipe.rate, "epochs": recipe.epochs, "seed": recipe.seed}
-    asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if recipe.class_mode is not None:
-        asked["class_mode"] = read_mode(recipe.class_mode)
-    return asked | read_settings(recipe.tuning or "")
+def check_no_tuning(recipe: Recipe) -> None:
+    """Raises InputError for a flag of the fine-tuning, which would have no effect."""
+    names = [name for name in ("validation", "loss", "quality") if getattr(recipe, name)]
+    names += [name if name in TUNING else "tuning" for name in recipe.tuning]
+    if names:
+        flag = f"--{names[0].replace('_', '-')}"
+        raise bad_value(f"{flag} needs --data", "no data", "pass --data too")
 
 
 def show(recipe: Recipe, loaded: Loaded, result: tenfold.Result, json: bool) -> None:

@@ -71,20 +71,22 @@ def show_measured(out: Console, outcome: Outcome) -> None:
 
 def show_verdict(out: Console, outcome: Outcome, seconds: float) -> None:
     """Each promise beside what was measured."""
-    found = {"times smaller": outcome.result.report.times_smaller("params")}
-    found |= {f"times faster, batch {cell.batch}": cell.ratio() for cell in outcome.latency}
+    reached = {"times smaller": outcome.result.report.times_smaller("params")}
+    reached |= {f"times faster, batch {cell.batch}": cell.ratio() for cell in outcome.latency}
     out.print()
     for name, wanted in WANTED.items():
-        out.print(verdict(found[name] >= wanted, f"{found[name]:.2f} {name}", f"at least {wanted}"))
+        out.print(
+            verdict(reached[name] >= wanted, f"{reached[name]:.2f} {name}", f"at least {wanted}")
+        )
     lost = outcome.accuracy["before"] - outcome.accuracy["after"]
     out.print(verdict(lost < MOST_LOST, f"{lost:.2f} points lost", f"less than {MOST_LOST}"))
     out.print(verdict(seconds < MOST_SECONDS, f"{seconds:.0f} s", f"under {MOST_SECONDS:.0f} s"))
 
 
-def verdict(kept: bool, found: str, wanted: str) -> Text:
+def verdict(success: bool, value: str, promise: str) -> Text:
     """One line: kept or missed, the number, the promise."""
-    word = ("kept  ", "green") if kept else ("missed", "red")
-    return Text.assemble(word, f" {found} (promised: {wanted})")
+    word = ("kept  ", "green") if success else ("missed", "red")
+    return Text.assemble(word, f" {value} (promised: {promise})")
 
 
 def to_json(outcome: Outcome, seconds: float) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def to_json(outcome: Outcome, seconds: float) -> dict[str, Any]:
     return {
         **counts,
         "latency_ms": {
-            str(cell.batch): {name: found.timing.median for name, found in cell.models.items()}
+            str(cell.batch): {name: model.timing.median for name, model in cell.models.items()}
             for cell in cells
         },
         "accuracy": outcome.accuracy,

@@ -11,9 +11,9 @@ import typer
 from torch import nn
 
 from tenfold.cli._options import Example, Json, Quality, Threads, Weights
-from tenfold.cli._run import read_mode, running
+from tenfold.cli._run import running
 from tenfold.cli._terminal import console, drawn_progress, say_json
-from tenfold.cli.recipe import Recipe, read_recipe
+from tenfold.cli.recipe import Recipe, assemble, read_recipe
 from tenfold.errors import bad_value
 from tenfold.machine.progress import Progress
 from tenfold.sources import open_data, open_function, open_model
@@ -53,7 +53,7 @@ def evaluate(
     model = load(folder, original)
     batches = open_data(data, "test")
     with running(Recipe(threads=threads)), drawn_progress() as progress:
-        mode = read_mode(recipe.class_mode or "1")
+        mode = recipe.class_mode
         before = judge(original, batches, quality, mode, labelled(progress, "original"))
         after = judge(model, batches, quality, mode, labelled(progress, "compressed"))
     name, unit, gap = ("Quality", "", "") if quality else ("Top-1", " %", " points")
@@ -78,10 +78,10 @@ def judge(
         return accuracy(model, batches, mode, progress)
     if quality is None:
         raise bad_value("Outputs without classes need --quality", "none", "pass one")
-    found = mean_quality(model, batches, open_function(quality), progress)
-    if math.isnan(found):
+    mean = mean_quality(model, batches, open_function(quality), progress)
+    if math.isnan(mean):
         raise bad_value("The quality must be a number", "NaN", "try it on one batch alone")
-    return found
+    return mean
 
 
 def original_of(
@@ -90,18 +90,15 @@ def original_of(
     """Where the original comes from: the flags, or else the saved recipe."""
     path = Path(folder) / "recipe.yaml"
     saved = read_recipe(path) if path.is_file() else {}
-    given = {"source": source, "weights": weights, "example": example}
-    saved |= {name: value for name, value in given.items() if value is not None}
+    flags = {"source": source, "weights": weights, "example": example}
+    saved |= {name: value for name, value in flags.items() if value is not None}
     if "source" not in saved:
         raise bad_value(
             "A saved model needs its original network",
             f"no recipe.yaml in {folder}",
             "pass --source, as it was compressed",
         )
-    known: dict[str, Any] = {
-        name: str(saved[name]) for name in (*given, "class_mode") if name in saved
-    }
-    return Recipe(**known)
+    return assemble({name: saved[name] for name in (*flags, "class_mode") if name in saved})
 
 
 def labelled(progress: Progress, stage: str) -> Progress:

@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from tenfold.cli._options import Example, Json, Weights
-from tenfold.cli._run import read_mode, running
+from tenfold.cli._run import running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import Folder, Source, original_of
 from tenfold.cli.recipe import Recipe
@@ -88,8 +88,7 @@ def export(
     loaded = open_model(recipe.source, recipe.weights, recipe.example)
     model = load(folder, loaded.model)
     if int8:
-        mode = read_mode(recipe.class_mode or "1")
-        quantise_and_show(folder, loaded, model, to, out, data, test, mode, json)
+        quantise_and_show(folder, loaded, model, to, out, data, test, recipe.class_mode, json)
         return
     with running(Recipe()):
         done = write(model, loaded.example, out, to=to, fused=not no_fuse)

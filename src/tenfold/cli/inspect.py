@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
-from tenfold.cli._options import Example, Exclude, Include, Json, Source, Weights
+from tenfold.cli._flags import flags_of, with_flags
+from tenfold.cli._options import Example, Json, Source, Weights
 from tenfold.cli._tables import show_survey
 from tenfold.cli._terminal import console, say_json
+from tenfold.cli.recipe import read_planning
 from tenfold.costs import COSTS
+from tenfold.settings import PlanSettings
 from tenfold.sources import open_model
 from tenfold.survey.stage import dense_cost, survey
 
 
+@with_flags(flags_of(PlanSettings, "include", "exclude"))
 def inspect(
+    flags: Mapping[str, Any],
     source: Source,
     weights: Weights = None,
     example: Example = None,
-    include: Include = None,
-    exclude: Exclude = None,
     json: Json = False,
 ) -> None:
     """List the layers that can be factored, and say why the others cannot.
@@ -29,17 +34,18 @@ def inspect(
       tenfold inspect net.py:make --weights net.safetensors --example 1x3x32x32
     """
     loaded = open_model(source, weights, example)
-    found = survey(
-        loaded.model, loaded.example, include=tuple(include or ()), exclude=tuple(exclude or ())
+    settings = read_planning(flags)
+    layers = survey(
+        loaded.model, loaded.example, include=settings.include, exclude=settings.exclude
     )
-    dense = {site.name: {cost: dense_cost(site, cost) for cost in COSTS} for site in found.sites}
-    show_survey(console(json), found, dense)
+    dense = {site.name: {cost: dense_cost(site, cost) for cost in COSTS} for site in layers.sites}
+    show_survey(console(json), layers, dense)
     if json:
         say_json(
             {
-                "totals": dict(found.totals),
-                "fixed": dict(found.fixed),
+                "totals": dict(layers.totals),
+                "fixed": dict(layers.fixed),
                 "layers": [{"name": name, **costs} for name, costs in dense.items()],
-                "refusals": [asdict(refusal) for refusal in found.refusals],
+                "refusals": [asdict(refusal) for refusal in layers.refusals],
             }
         )

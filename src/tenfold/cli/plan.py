@@ -2,58 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from collections.abc import Mapping
+from typing import Annotated, Any, Optional
 
 import typer
 
 import tenfold
+from tenfold.cli._flags import flags_of, in_panel, with_flags
 from tenfold.cli._options import (
     Budget,
     Calibration,
     Config,
     Example,
-    Exclude,
-    Formats,
-    Include,
     Json,
-    LatencyTable,
     MaybeSource,
-    Method,
-    RoundTo,
-    Seed,
     Threads,
     Weights,
 )
-from tenfold.cli._run import plan_arguments, running
+from tenfold.cli._run import open_calibration, running
 from tenfold.cli._tables import show_plan
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import make_recipe
 from tenfold.machine.files import check_free
+from tenfold.machine.processes import world
+from tenfold.settings import PlanSettings
+from tenfold.settings.fields import fields_of
 from tenfold.sources import open_model
 from tenfold.store.folder import write_plan
 from tenfold.store.plan_file import plan_to_json
 
 Out = Annotated[Optional[str], typer.Option(help="Write the plan to this new JSON file.")]  # noqa: UP045
+SETTINGS = [name for name in fields_of(PlanSettings) if name != "refine"]  # nothing is built
+FLAGS = {
+    "source": MaybeSource,
+    "budget": Budget,
+    "weights": Weights,
+    "example": Example,
+    "out": Out,
+    "threads": Threads,
+    **in_panel("Plan", {"calibration": Calibration, **flags_of(PlanSettings, *SETTINGS)}),
+}
 
 
-def plan(
-    source: MaybeSource = None,
-    budget: Budget = None,
-    weights: Weights = None,
-    example: Example = None,
-    calibration: Calibration = None,
-    formats: Formats = None,
-    include: Include = None,
-    exclude: Exclude = None,
-    round_to: RoundTo = None,
-    latency_table: LatencyTable = None,
-    method: Method = None,
-    seed: Seed = None,
-    threads: Threads = None,
-    config: Config = None,
-    out: Out = None,
-    json: Json = False,
-) -> None:
+@with_flags(FLAGS)
+def plan(flags: Mapping[str, Any], config: Config = None, json: Json = False) -> None:
     """Choose a format and ranks for every layer; show them, and write them down to edit.
 
     [bold]Examples[/]
@@ -62,34 +54,23 @@ def plan(
 
       tenfold plan net.py:make --budget params=54k,macs=0.5 --out plan.json
     """
-    recipe = make_recipe(
-        {
-            "source": source,
-            "budget": budget,
-            "weights": weights,
-            "example": example,
-            "calibration": calibration,
-            "formats": formats,
-            "include": include,
-            "exclude": exclude,
-            "round_to": round_to,
-            "latency_table": latency_table,
-            "method": method,
-            "seed": seed,
-            "threads": threads,
-            "out": out,
-        },
-        config,
-    )
+    recipe, out = make_recipe(flags, config), flags["out"]
     if out:  # a recipe names the directory of a run
         check_free(out)
     loaded = open_model(recipe.source, recipe.weights, recipe.example)
-    with running(recipe), drawn_progress() as progress:
-        found = tenfold.plan(
-            loaded.model, loaded.example, recipe.budget, **plan_arguments(recipe), progress=progress
+    with running(recipe), drawn_progress(world().first) as progress:
+        chosen = tenfold.plan(
+            loaded.model,
+            loaded.example,
+            recipe.budget,
+            planning=recipe.planning,
+            calibration=open_calibration(recipe),
+            progress=progress,
         )
+    if not world().first:
+        return
     if out:
-        write_plan(found, out)
-    show_plan(console(json), found)
+        write_plan(chosen, out)
+    show_plan(console(json), chosen)
     if json:
-        say_json(plan_to_json(found))
+        say_json(plan_to_json(chosen))

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tenfold.errors import InputError, bad_value
+from tenfold.errors import bad_value
+from tenfold.machine.schema import Step, upgraded
+from tenfold.settings import PlanSettings
+from tenfold.settings.fields import fields_of
+from tenfold.settings.read import NONE, read_value
+from tenfold.training import TuneSettings, read_settings
+from tenfold.training.read_settings import FLAGS
+
+KEY = "tenfold_recipe"
+STEPS: tuple[Step, ...] = ()
+BLANK: tuple[Any, ...] = (None, "", (), [])
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides the outcome of a run.
 
-    Attributes are the command line's flags; ``out`` and ``threads`` are kept too, so that a
-    saved recipe repeats the run as it was.
+    ``planning`` are the settings of the plan, ``tuning`` the changes that are made to the usual
+    settings for the data; on the command line and in the file each of them stands under its own
+    name beside the others. ``out`` and ``threads`` are kept too, so that a saved recipe repeats
+    the run as it was.
     """
 
     source: str = ""
@@ -26,33 +38,35 @@ class Recipe:
     budget: str = ""
     data: str | None = None
     validation: str | None = None
-    epochs: int | None = None
-    rate: float | None = None
     loss: str | None = None
     quality: str | None = None
-    class_mode: str | None = None
-    tuning: str | None = None
     calibration: str | None = None
-    formats: tuple[str, ...] = ()
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    round_to: int | None = None
-    latency_table: str | None = None
-    method: str = "continuous"
-    refine: str = "layers"
-    seed: int = 0
     threads: int | None = None
     out: str | None = None
+    planning: PlanSettings = field(default_factory=PlanSettings)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def class_mode(self) -> int | None:
+        """The mode of the output that runs over classes."""
+        mode: int | None = self.tuning.get("class_mode", TuneSettings().class_mode)
+        return mode
+
+
+PLANNING = tuple(fields_of(PlanSettings))
+TUNING = tuple(name for name in FLAGS if name not in PLANNING)  # flags; the rest is in --tuning
+RUN = tuple(name for name in fields_of(Recipe) if name not in ("planning", "tuning"))
+KEYS = (*RUN, *PLANNING, *TUNING, "tuning")
 
 
 def make_recipe(flags: Mapping[str, Any], config: str | Path | None = None) -> Recipe:
-    """Flags over the recipe file over the defaults; a flag that is None was not given.
+    """Flags over the recipe file over the defaults; a flag that is None was left out.
 
     Raises InputError for a file that cannot be read, an unknown key or a value of another type.
     """
-    given = read_recipe(config) if config is not None else {}
-    given.update({key: value for key, value in flags.items() if value not in (None, ())})
-    recipe = Recipe(**{key: _typed(key, value) for key, value in given.items()})
+    values = read_recipe(config) if config is not None else {}
+    values.update({name: value for name, value in flags.items() if value not in BLANK})
+    recipe = assemble(values)
     for name in ("source", "budget"):
         if not getattr(recipe, name):
             raise bad_value(
@@ -61,50 +75,57 @@ def make_recipe(flags: Mapping[str, Any], config: str | Path | None = None) -> R
     return recipe
 
 
+def assemble(values: Mapping[str, Any]) -> Recipe:
+    """The recipe of these keys, as texts or as YAML has them."""
+    values = {**values, "budget": _joined(values.get("budget", ""))}
+    run = {name: read_value(Recipe, name, values[name]) for name in RUN if name in values}
+    tuning = {n: read_value(TuneSettings, n, values[n]) for n in TUNING if n in values}
+    tuning |= read_settings(values.get("tuning", ""))
+    return Recipe(**run, planning=read_planning(values), tuning=tuning)
+
+
+def read_planning(values: Mapping[str, Any]) -> PlanSettings:
+    """The settings of a plan among these keys; those that are None or missing are the usual."""
+    names = [name for name in PLANNING if values.get(name) not in BLANK]
+    return PlanSettings(**{name: read_value(PlanSettings, name, values[name]) for name in names})
+
+
 def read_recipe(path: str | Path) -> dict[str, Any]:
-    """The keys of a YAML file."""
+    """The keys of a YAML file, without those that are left blank."""
     try:
-        found = yaml.safe_load(Path(path).read_text("utf-8"))
+        data = yaml.safe_load(Path(path).read_text("utf-8"))
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        told = str(error).splitlines()[0]
-        raise bad_value("A recipe must be a YAML file", f"{path}: {told}", "check it") from error
-    known = [field.name for field in fields(Recipe)]
-    if not isinstance(found, Mapping):
-        raise bad_value(
-            "A recipe must be a mapping", type(found).__name__, f"use {', '.join(known)}"
-        )
-    for key in found:
-        if key not in known:
-            raise bad_value("A recipe must hold known keys", repr(key), f"use {', '.join(known)}")
-    return {key: value for key, value in found.items() if value is not None}  # left blank
+        line = str(error).splitlines()[0]
+        raise bad_value("A recipe must be a YAML file", f"{path}: {line}", "check it") from error
+    if not isinstance(data, Mapping):
+        raise bad_value("A recipe must be a mapping", type(data).__name__, f"use {', '.join(KEYS)}")
+    body = upgraded(data, KEY, STEPS, "A recipe")
+    for name in body:
+        if name not in KEYS:
+            raise bad_value("A recipe must hold known keys", repr(name), f"use {', '.join(KEYS)}")
+    return {name: value for name, value in body.items() if value not in BLANK}
 
 
 def write_recipe(recipe: Recipe) -> str:
     """The recipe as YAML that ``read_recipe`` reads back; defaults are written out too."""
-    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(recipe).items()}
-    return yaml.safe_dump(plain, sort_keys=False)
+    changes = {name: NONE if value is None else value for name, value in recipe.tuning.items()}
+    values = {
+        KEY: len(STEPS) + 1,
+        **{name: getattr(recipe, name) for name in RUN},
+        **{name: _listed(value) for name, value in asdict(recipe.planning).items()},
+        **{name: changes.pop(name, None) for name in TUNING},
+        "tuning": changes or None,
+    }
+    return yaml.safe_dump(values, sort_keys=False)
 
 
-def _typed(key: str, value: Any) -> Any:
-    """The value as the field wants it; ``name=value`` may be a mapping, a list one name."""
-    if key in ("budget", "tuning") and isinstance(value, Mapping):
-        return ",".join(f"{name}={amount}" for name, amount in value.items())
-    if key in ("formats", "include", "exclude"):
-        if not isinstance(value, (str, list, tuple)):
-            raise _wrong_type(key, value, list)
-        names = value.split(",") if isinstance(value, str) else map(str, value)
-        return tuple(name.strip() for name in names)
-    if value is None:
-        return None
-    wanted = {"epochs": int, "round_to": int, "seed": int, "threads": int, "rate": float}
-    try:
-        kind = wanted.get(key, str)
-        if kind is int and (isinstance(value, bool) or int(value) != float(value)):
-            raise ValueError(value)
-        return kind(value)
-    except (TypeError, ValueError, OverflowError):
-        raise _wrong_type(key, value, wanted[key]) from None
+def _joined(budget: Any) -> Any:
+    """A budget that YAML has as a mapping, as one text."""
+    if not isinstance(budget, Mapping):
+        return budget
+    return ",".join(f"{name}={amount}" for name, amount in budget.items())
 
 
-def _wrong_type(key: str, value: Any, kind: type) -> InputError:
-    return bad_value(f"{key} must be of type {kind.__name__}", repr(value), "correct it")
+def _listed(value: Any) -> Any:
+    """Tuples as lists, which YAML can hold."""
+    return list(value) if isinstance(value, tuple) else value

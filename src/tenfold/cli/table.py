@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from tenfold.cli._options import Example, Exclude, Formats, Include, RoundTo, Source, Weights
+from tenfold.cli._flags import flags_of, with_flags
+from tenfold.cli._options import Example, Source, Weights
 from tenfold.cli._terminal import console, drawn_progress
+from tenfold.cli.recipe import read_planning
 from tenfold.curves.trace import cheapest_curves
 from tenfold.latency import fast_step, write_folder
 from tenfold.latency.folder import SCRIPT
+from tenfold.settings import PlanSettings
 from tenfold.sources import open_model
 from tenfold.survey.stage import survey
 
 Out = Annotated[str, typer.Option(help="A new folder for the models and the script.")]
 
 
+@with_flags(flags_of(PlanSettings, "formats", "include", "exclude", "round_to"))
 def table(
+    flags: Mapping[str, Any],
     source: Source,
     out: Out,
     weights: Weights = None,
     example: Example = None,
-    formats: Formats = None,
-    include: Include = None,
-    exclude: Exclude = None,
-    round_to: RoundTo = None,
 ) -> None:
     """Write tiny ONNX models of every layer and its stand-ins, and the script that times them.
 
@@ -40,12 +42,12 @@ def table(
       tenfold plan demo --budget latency=0.4@onnxruntime --latency-table phone.json
     """
     loaded = open_model(source, weights, example)
-    found = survey(
-        loaded.model, loaded.example, include=tuple(include or ()), exclude=tuple(exclude or ())
+    settings = read_planning(flags)
+    layers = survey(
+        loaded.model, loaded.example, include=settings.include, exclude=settings.exclude
     )
-    wanted = [name.strip() for name in formats.split(",")] if formats is not None else None
-    step = fast_step if round_to is None else round_to
-    curves = cheapest_curves(found, wanted, step)
+    step = fast_step if settings.round_to is None else settings.round_to
+    curves = cheapest_curves(layers, settings.formats, step)
     with drawn_progress() as progress:
         count = write_folder(loaded.model, loaded.example, curves, out, progress)
     console(False).print(

@@ -84,8 +84,8 @@ def count_batches(data: Iterable[Any]) -> int:
     """Batches an epoch; a loader without a length is walked once. Raises InputError if none, or
     for what is one batch."""
     check_many(data)
-    told = length_of(data)
-    count = sum(1 for _ in guarded(data)) if told is None else told
+    length = length_of(data)
+    count = sum(1 for _ in guarded(data)) if length is None else length
     again = next(guarded(data), None)
     if count == 0 or again is None:
         raise no_batches()
@@ -95,9 +95,9 @@ def count_batches(data: Iterable[Any]) -> int:
 def check_many(data: Any) -> None:
     """Raises InputError for a single batch, whose rows would be taken for batches."""
     if is_one(data):
-        found = "a single one" if isinstance(data, (tuple, list)) else type(data).__name__
+        kind = "a single one" if isinstance(data, (tuple, list)) else type(data).__name__
         raise bad_value(
-            "Data must be batches", found, "pass a DataLoader, or a list as [(inputs, labels)]"
+            "Data must be batches", kind, "pass a DataLoader, or a list as [(inputs, labels)]"
         )
 
 

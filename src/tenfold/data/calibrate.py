@@ -32,24 +32,24 @@ def calibration_inputs(
     """
     with frozen_rng(seed):
         if calibration is not None:
-            found, origin = joined(take(calibration, REAL, model)), "calibration"
+            inputs, origin = joined(take(calibration, REAL, model)), "calibration"
         elif can_synthesise(model, example):
             made = cached(
                 ("int8", MADE, seed, tuple(example.shape[1:])),
                 model,
                 lambda: {"inputs": synthesise(model, example, MADE, progress=progress)},
             )
-            found, origin = made["inputs"], "synthetic"
+            inputs, origin = made["inputs"], "synthetic"
         else:
             raise bad_value(
                 "int8 needs inputs to choose its ranges on",
                 "no data and no BatchNorm statistics to make inputs from",
                 "pass calibration=..., or --data on the command line",
             )
-    half = min(batch_of(found), REAL) // 2
+    half = min(batch_of(inputs), REAL) // 2
     if half < 1:
         raise bad_value("int8 needs two inputs or more to calibrate on", "one", "pass more data")
-    return cut(found, 0, half), cut(found, half, 2 * half), origin
+    return cut(inputs, 0, half), cut(inputs, half, 2 * half), origin
 
 
 def joined(batches: Sequence[Any]) -> Any:

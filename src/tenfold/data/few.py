@@ -26,10 +26,10 @@ class Blends:
 
     def __post_init__(self) -> None:
         if self.inputs.ndim < 2 or not len(self.inputs) or not self.inputs.is_floating_point():
-            found = f"{self.inputs.dtype} of shape {tuple(self.inputs.shape)}"
+            kind = f"{self.inputs.dtype} of shape {tuple(self.inputs.shape)}"
             raise bad_value(
                 "Data in one tensor must be real inputs along its first mode",
-                found,
+                kind,
                 "pass images as (n, channels, height, width), or batches",
             )
 

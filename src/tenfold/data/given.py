@@ -11,7 +11,7 @@ from tenfold.data.batches import check_many, length_of, no_batches
 from tenfold.data.few import Blends
 from tenfold.data.made import count_asked, made_inputs
 from tenfold.data.synthetic import check_synthesisable
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress
 from tenfold.network.guest import Guest
 
@@ -35,7 +35,7 @@ def batches_of(
     """Batches as they are given, or blends of few inputs, real or made."""
     if isinstance(data, str):
         count = count_asked(data)
-        data = once(
+        data = on_first_process(
             lambda: made_inputs(
                 guest.exact,
                 guest.exact_example,

@@ -68,8 +68,10 @@ def made_inputs(
         check_synthesisable(model, example)
         classes = classes_of(model, example) if classifies else 0
         key = ("made inputs", count, classes, seed, tuple(example.shape[1:]))
-        found = cached(key, model, lambda: {"all": make(model, example, count, classes, progress)})
-    return found["all"]
+        tensors = cached(
+            key, model, lambda: {"all": make(model, example, count, classes, progress)}
+        )
+    return tensors["all"]
 
 
 def classes_of(model: nn.Module, example: Tensor) -> int:
@@ -104,11 +106,11 @@ def objective(model: nn.Module, classes: int, size: int) -> Callable[[Tensor], T
 
     def loss(inputs: Tensor) -> Tensor:
         with autocast("auto", inputs.device):
-            found, output = look_inside(model, varied(inputs))
+            value, output = look_inside(model, varied(inputs))
         if classes:
             logits = logits_of(output).float()
-            found = found + CLASSES * F.cross_entropy(logits, labels.to(logits.device))
-        return found + SMOOTH * variation(inputs) if is_image(inputs) else found
+            value = value + CLASSES * F.cross_entropy(logits, labels.to(logits.device))
+        return value + SMOOTH * variation(inputs) if is_image(inputs) else value
 
     return loss
 

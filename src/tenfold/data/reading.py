@@ -8,7 +8,7 @@ from typing import Any
 
 from tenfold.errors import TenfoldError, TrainingError, in_a_line
 
-TOLD = 300  # characters of a message: workers send their whole traceback
+LONGEST = 300  # characters of a message: workers send their whole traceback
 
 
 def guarded(data: Iterable[Any]) -> Iterator[Any]:
@@ -51,7 +51,7 @@ def unreadable(error: Exception, where: str, way: str) -> TrainingError:
     """The rule, what the loader said, the way out."""
     text = str(error)
     lines = text.strip().splitlines() if text.startswith("Caught ") else [text]  # from a worker
-    told = " ".join((lines[-1] if lines else "").split())[:TOLD]
+    message = " ".join((lines[-1] if lines else "").split())[:LONGEST]
     return TrainingError(
-        f"Data must give a batch, but found {type(error).__name__}: {told}{where}; {way}."
+        f"Data must give a batch, but found {type(error).__name__}: {message}{where}; {way}."
     )

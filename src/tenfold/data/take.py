@@ -20,14 +20,14 @@ def take(calibration: Iterable[Any], images: int, model: nn.Module) -> tuple[Any
     if isinstance(calibration, Tensor):
         calibration = calibration.split(BATCH)
     device = next(model.parameters()).device
-    kept: list[Any] = []
+    batches: list[Any] = []
     seen = 0
     for raw in islice(guarded(calibration), images):
         inputs = read_batch(raw, device).inputs
-        kept.append(inputs)
+        batches.append(inputs)
         seen += rows_of(inputs)
         if seen >= images:
             break
-    if not kept:
+    if not batches:
         raise bad_value("Calibration data must hold a batch", "none", "check the loader")
-    return tuple(kept)
+    return tuple(batches)

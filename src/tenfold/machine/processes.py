@@ -69,7 +69,7 @@ def accelerate() -> Any:
     return package
 
 
-def once(work: Callable[[], A]) -> A:
+def on_first_process(work: Callable[[], A]) -> A:
     """What the first process makes, in all of them; an error there is an error everywhere."""
     here = world()
     if here.size == 1:

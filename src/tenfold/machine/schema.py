@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from tenfold.errors import bad_value
+
 Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -22,4 +24,16 @@ def upgrade(data: Mapping[str, Any], key: str, steps: Sequence[Step]) -> dict[st
     body = {name: value for name, value in data.items() if name != key}
     for step in steps[version - 1 :]:
         body = step(body)
+    return body
+
+
+def upgraded(data: Mapping[str, Any], key: str, steps: Sequence[Step], what: str) -> dict[str, Any]:
+    """What ``upgrade`` returns. Raises InputError for a version that is not known."""
+    body = upgrade(data, key, steps)
+    if body is None:
+        raise bad_value(
+            f"{what} must say {key}: {len(steps) + 1} or less",
+            repr(data[key]),
+            "install a newer tenfold, or write it again",
+        )
     return body

@@ -23,7 +23,7 @@ from tenfold.curves.trace import (
 )
 from tenfold.errors import bad_value
 from tenfold.latency import fast_step, read_table, settle, start_ruler
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Clock, Progress
 from tenfold.network.guest import Guest
 from tenfold.runtimes.engines import check_available
@@ -84,7 +84,7 @@ def choose(
     bare: Sequence[Curve] = cheapest_curves(sites, settings.formats, step)
     check_reachable(ruler.price(bare)[0] if ruler else bare, sites, limits)
     clock.lap("survey")
-    sensed = once(
+    sensed = on_first_process(
         lambda: sense(
             guest.exact,
             sites,
@@ -115,7 +115,7 @@ def choose(
         return replace(plan, measured=measured)
 
     def within(others: Sequence[Limit]) -> Plan:
-        return once(lambda: find(sites, curves, damages, others))
+        return on_first_process(lambda: find(sites, curves, damages, others))
 
     def decide() -> Plan:
         if ruler is None or target is None:
@@ -123,7 +123,7 @@ def choose(
         timer = None if table else whole_clock(model, example, target, ruler.whole)
         return settle(ruler, sites, curves, damages, limits, find, timer)
 
-    plan = once(decide)
+    plan = on_first_process(decide)
     if ruler is not None:
         clock.lap("latency")
     plan = replace(plan, seconds={**clock.laps, **plan.seconds})

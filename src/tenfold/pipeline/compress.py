@@ -18,7 +18,7 @@ from tenfold.data.batches import read_batch
 from tenfold.data.given import batches_of, check_batches, check_data
 from tenfold.data.reading import guarded
 from tenfold.errors import bad_value
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.guest import Guest, hosting
 from tenfold.network.half import HALF
@@ -31,8 +31,8 @@ from tenfold.sense import Sensed, sense
 from tenfold.settings import PlanSettings, make_settings
 from tenfold.survey.stage import check_finite, survey
 from tenfold.training import TuneSettings, tune
-from tenfold.training.alone import alone_in
-from tenfold.training.choose_settings import settings_for
+from tenfold.training.lock import holding_lock
+from tenfold.training.settings import settings_for
 from tenfold.values import Plan
 
 
@@ -102,7 +102,7 @@ def sense_again(
     example = example_again(plan, model, calibration)
     sites = survey(model, example, include=tuple(choice.site for choice in plan.choices))
     seed = plan.settings.seed
-    return once(
+    return on_first_process(
         lambda: sense(model, sites, example, calibration=calibration, seed=seed, progress=progress)
     )
 
@@ -167,7 +167,7 @@ def compress(
     check_depth(wanted.refine, budget)
     training = settings_for(data, tuning, wanted.seed, epochs)
     folder = Path(checkpoint) if checkpoint and data is not None else None
-    with hosting(model, example, wanted.seed) as guest, alone_in(folder):
+    with hosting(model, example, wanted.seed) as guest, holding_lock(folder):
         check_data(data, guest)
         check_batches(validation)
         chosen, untuned = planned_once(

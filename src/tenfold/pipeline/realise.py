@@ -17,7 +17,7 @@ from tenfold.data.augment import mirrored
 from tenfold.data.batches import logits_of
 from tenfold.data.synthetic import synthetic_inputs
 from tenfold.errors import bad_value
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress
 from tenfold.network.call import call, evaluating
 from tenfold.pipeline.choose import Chosen
@@ -108,7 +108,7 @@ def more_inputs(found: Chosen, seed: int, progress: Progress) -> list[Any]:
     batches = list(found.sensed.batches)
     if found.sensed.origin != "synthetic":
         return batches
-    more = once(
+    more = on_first_process(
         lambda: synthetic_inputs(
             found.guest.exact, found.guest.exact_example, MORE, seed + 1, progress, steps=STEPS
         )

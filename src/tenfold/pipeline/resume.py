@@ -13,12 +13,12 @@ from torch import nn
 
 from tenfold.build.rebuild import build_structure
 from tenfold.errors import bad_value
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.network.digest import digest, tensors_of
 from tenfold.store.plan_file import plan_from_json, plan_to_json
-from tenfold.training.alone import LOCK
 from tenfold.training.checkpoint import BEST, check_same_run, read_state, write_state
 from tenfold.training.checkpoint import FILE as RESUME
+from tenfold.training.lock import LOCK
 from tenfold.training.shards import load_state
 from tenfold.values import Plan
 
@@ -38,12 +38,12 @@ def planned_once(
         return make()
     path = folder / FILE
     facts = json.loads(json.dumps({**asked, "original": digest((), model)[:8]}, default=str))
-    found = once(lambda: read_state(path))
+    found = on_first_process(lambda: read_state(path))
     if found is not None:
         return taken_up(found, facts, model, folder)
     plan, built = make()
     told = {"asked": facts, "plan": plan_to_json(plan)}
-    once(lambda: write_state(path, tensors_of(built), told))
+    on_first_process(lambda: write_state(path, tensors_of(built), told))
     return plan, built
 
 

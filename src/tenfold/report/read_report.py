@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.errors import bad_value
-from tenfold.report.recount import Line, Reached, Report
+from tenfold.machine.schema import upgraded
+from tenfold.report.recount import KEY, STEPS, Line, Reached, Report
 from tenfold.values import Refusal
 
 
 def report_from_json(data: Mapping[str, Any]) -> Report:
     """What ``report_to_json`` gave. Raises InputError for anything else."""
     try:
+        data = upgraded(data, KEY, STEPS, "A report")
         return Report(
             **{
                 **data,

@@ -12,8 +12,11 @@ from tenfold.bench import Timed
 from tenfold.costs import COSTS
 from tenfold.errors import PlanError
 from tenfold.machine.conditions import environment
+from tenfold.machine.schema import Step
 from tenfold.values import Choice, Plan, Refusal, plain
 
+KEY = "tenfold_report"
+STEPS: tuple[Step, ...] = ()  # from each version to the next
 CLOSE = 0.1  # a predicted latency is good when the measured one is this near
 
 
@@ -148,9 +151,9 @@ def check_agreement(plan: Plan, counted: Mapping[str, float]) -> None:
 
 
 def report_to_json(report: Report) -> dict[str, Any]:
-    """A dictionary of plain values."""
-    told: dict[str, Any] = plain({**asdict(report), "lines": [asdict(x) for x in report.lines]})
-    return told
+    """A dictionary of plain values, with its version."""
+    body: dict[str, Any] = plain({**asdict(report), "lines": [asdict(x) for x in report.lines]})
+    return {KEY: len(STEPS) + 1, **body}
 
 
 def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:

@@ -39,17 +39,17 @@ def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None 
     return target
 
 
-def note_file(folder: str | Path, told: Mapping[str, Any]) -> Path:
+def note_file(folder: str | Path, entry: Mapping[str, Any]) -> Path:
     """Put a file that was made of a saved model into its report and page; returns the page.
 
-    ``told`` is ``quantised_to_json`` of it; a file of the same name is told of once. Raises
+    ``entry`` is ``quantised_to_json`` of it, and replaces that of a file of the same name. Raises
     InputError when the directory has no report, or cannot be written.
     """
     target = Path(folder)
-    told = json.loads(json.dumps(told))
+    entry = json.loads(json.dumps(entry))
     report = read_report(target)
-    others = tuple(x for x in report.files if x["path"] != told["path"])
-    report = replace(report, files=(*others, told))
+    others = tuple(x for x in report.files if x["path"] != entry["path"])
+    report = replace(report, files=(*others, entry))
     with explained(target), tempfile.TemporaryDirectory(prefix=".report.", dir=target) as part:
         _write_report(Path(part), report, target.resolve().name)
         for name in (REPORT, PAGE):

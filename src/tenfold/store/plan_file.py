@@ -49,9 +49,9 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
     try:
         body = upgrade(data, KEY, STEPS) if isinstance(data, Mapping) and KEY in data else None
         if body is None:
-            found = data.get(KEY) if isinstance(data, Mapping) else type(data).__name__
+            version = data.get(KEY) if isinstance(data, Mapping) else type(data).__name__
             raise PlanError(
-                f"A plan must say {KEY}: {VERSION} or less, but found {found!r}; "
+                f"A plan must say {KEY}: {VERSION} or less, but found {version!r}; "
                 "write it with plan_to_json or `tenfold plan`."
             )
         body["settings"] = _make(PlanSettings, body["settings"])

@@ -26,8 +26,8 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
     own = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        told = json.dumps(facts)
-        save_file(own, part, metadata={"tenfold": told, "sum": checksum(own, told)})
+        text = json.dumps(facts)
+        save_file(own, part, metadata={"tenfold": text, "sum": checksum(own, text)})
         flush(part)
         part.replace(path)
         flush(path.parent)  # the new name, too, outlives a power cut
@@ -43,14 +43,14 @@ def unwritable(error: Exception, path: Path, way_out: str) -> TrainingError:
     return TrainingError(f"A checkpoint must be writable, but found {error} at {path}; {way_out}.")
 
 
-def checksum(tensors: Mapping[str, Tensor], told: str) -> str:
+def checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
     """Of names, types, shapes and every byte: a disk may return what was never written."""
-    found = zlib.crc32(told.encode())
+    total = zlib.crc32(facts.encode())
     for name in sorted(tensors):
         value = tensors[name]
-        found = zlib.crc32(f"{name} {value.dtype} {tuple(value.shape)}".encode(), found)
-        found = zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data, found)
-    return f"{found:08x}"
+        total = zlib.crc32(f"{name} {value.dtype} {tuple(value.shape)}".encode(), total)
+        total = zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data, total)
+    return f"{total:08x}"
 
 
 def flush(path: Path) -> None:
@@ -68,11 +68,11 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            told = file.metadata() or {}
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if told.get("sum") != checksum(tensors, told["tenfold"]):
+            if metadata.get("sum") != checksum(tensors, metadata["tenfold"]):
                 raise ValueError("its checksum is another")
-            return tensors, json.loads(told["tenfold"])
+            return tensors, json.loads(metadata["tenfold"])
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise bad_value(
             "A checkpoint must be readable",

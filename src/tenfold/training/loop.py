@@ -16,23 +16,23 @@ from tenfold.errors import bad_value
 from tenfold.formats.chains import balance_all
 from tenfold.machine.memory import keeping_memory
 from tenfold.machine.precision import scaler
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.copying import copy_of
 from tenfold.network.digest import digest
 from tenfold.network.guest import hosting
 from tenfold.network.half import widened
-from tenfold.training.alone import alone_in
-from tenfold.training.distill import Loss, Objective
 from tenfold.training.ema import Ema
-from tenfold.training.engine import engine
-from tenfold.training.rates import groups, let_learn
+from tenfold.training.lock import holding_lock
+from tenfold.training.objective import Loss, Objective
+from tenfold.training.replaced import groups, let_learn
 from tenfold.training.run import Run
 from tenfold.training.score import Quality, Score, default_score
 from tenfold.training.settings import GENTLE, TuneSettings
 from tenfold.training.shards import load_state
 from tenfold.training.slow_kernels import sparing_slow_kernels
-from tenfold.training.state import Moving
+from tenfold.training.state import RunState
+from tenfold.training.workers import open_workers
 
 
 @dataclass(frozen=True)
@@ -89,28 +89,28 @@ def tune(
     """
     if isinstance(data, Tensor):
         data, settings = Blends(data), settings or GENTLE
-    settings, where = settings or TuneSettings(), engine()
+    settings, workers = settings or TuneSettings(), open_workers()
     check_used(settings, loss, validation, quality)
     with hosting(model, seed=settings.seed):
-        device = where.device(next(model.parameters()).device)
+        device = workers.device(next(model.parameters()).device)
         student = laid_out(widened(copy_of(model)), device, settings.channels_last)
         original = laid_out(widened(copy_of(teacher)), device, settings.channels_last)
         if settings.balance and settings.epochs:
             balance_all(student)
         let_learn(student, original)
         objective = Objective(
-            student, original.eval().requires_grad_(False), settings, loss, where.average
+            student, original.eval().requires_grad_(False), settings, loss, workers.average
         )
         optimiser = torch.optim.AdamW(groups(student, settings.weight_decay))
-        objective.forward, optimiser = where.prepare(student, optimiser)
+        objective.forward, optimiser = workers.prepare(student, optimiser)
         folder = Path(checkpoint) if checkpoint else None
-        with sparing_slow_kernels(student), keeping_memory(), alone_in(folder):
-            moving = Moving(
+        with sparing_slow_kernels(student), keeping_memory(), holding_lock(folder):
+            state = RunState(
                 student,
                 optimiser,
                 Ema(student, settings.ema),
                 scaler(settings.precision, device),
-                where,
+                workers,
                 settings,
                 -(-count_batches(data) // settings.accumulate),
                 folder,
@@ -122,13 +122,13 @@ def tune(
                 classifies=loss is None,
                 class_mode=settings.class_mode,
                 quality=quality,
-                engine=where,
+                workers=workers,
             )
             peak = settings.peak_rate(size(teacher), size(model))
-            Run(moving, objective, data, judge, peak).train(progress)
+            Run(state, objective, data, judge, peak).train(progress)
         best = copy_of(model)
-        load_state(best, once(lambda: moving.best))
-        return Tuned(best.eval(), moving.reached.best_epoch, tuple(moving.reached.history))
+        load_state(best, on_first_process(lambda: state.best))
+        return Tuned(best.eval(), state.reached.best_epoch, tuple(state.reached.history))
 
 
 def check_used(
@@ -154,9 +154,11 @@ def laid_out(model: nn.Module, device: torch.device, channels_last: bool) -> nn.
 
 def facts_of(teacher: nn.Module, loss: Loss | None, quality: Quality | None) -> dict[str, Any]:
     """What a run is besides its settings, in words that fit a checkpoint."""
-    named = {"loss": loss, "quality": quality}
-    told = {what: f and getattr(f, "__qualname__", type(f).__name__) for what, f in named.items()}
-    return {"original": digest((), teacher)[:8], **told}
+    functions = {"loss": loss, "quality": quality}
+    names = {
+        what: f and getattr(f, "__qualname__", type(f).__name__) for what, f in functions.items()
+    }
+    return {"original": digest((), teacher)[:8], **names}
 
 
 def size(model: nn.Module) -> int:

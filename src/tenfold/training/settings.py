@@ -1,137 +1,92 @@
-"""How to fine-tune: one frozen value, saved with the run."""
+"""How to fine-tune: one frozen value, saved with the run; and the usual one for the data."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from operator import index
 from typing import Any
 
-from tenfold.data.augment import VIEWS
-from tenfold.errors import bad_value
+from torch import Tensor
 
-PRECISIONS = ("fp32", "bf16", "fp16", "auto")
-NOT_NEGATIVE = (
-    "epochs",
-    "warmup",
-    "weight_decay",
-    "task",
-    "logits",
-    "features",
-    "reestimate",
-    "every",
-)
-POSITIVE = ("clip", "temperature")
-WHOLE = ("epochs", "views", "class_mode", "reestimate", "accumulate", "seed")
-REAL = (
-    "rate",
-    "warmup",
-    "weight_decay",
-    "clip",
-    "task",
-    "logits",
-    "features",
-    "temperature",
-    "ema",
-    "every",
-)
+from tenfold.data.augment import VIEWS
+from tenfold.data.few import Blends
+from tenfold.settings import check_settings, make_settings, setting
 
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """Every setting of the fine-tuning.
+    """Every setting of the fine-tuning. A line of help stands beside each; some need more:
 
-    Attributes:
-        epochs: passes over the data.
-        rate: AdamW's peak learning rate; None scales it to how much was compressed.
-        warmup: share of all steps during which the rate rises linearly; cosine to zero after.
-        weight_decay: decoupled, on weights of two modes and more.
-        clip: largest gradient norm; CP chains diverge without it.
-        task, logits, features: weights of the task's loss, of the divergence from the original's
-            output and of the normalised squared difference of block outputs.
-        temperature: of the softened outputs (Hinton et al. 2015).
-        views: how many views of an image the original answers to, 10 at most: itself, its mirror
-            image, then both moved a little to one side after another; the mean of its answers
-            teaches. For images whose mirror image is of the same class.
-        class_mode: mode of the output over which the softmax runs: 1 for ``(batch, classes,
-            ...)``, -1 for ``(batch, time, classes)``; None for outputs that are plain values
-            (regression), which are compared by their squared difference.
-        batchnorm: ``"train"`` lets statistics follow the batches, ``"frozen"`` keeps them.
-        reestimate: batches from which BatchNorm statistics are estimated anew before the first
-            step; 0 keeps the original's.
-        precision: ``"fp32"``; ``"bf16"`` or ``"fp16"`` (with a scaled loss) for the forward
-            passes, weights staying as they are; or ``"auto"``, bf16 where the hardware computes
-            in it.
-        balance: whether the factors of a chain are first given weights of one size, which
-            changes nothing that the network computes and lets all of them learn.
-        channels_last: whether to compute with the channels innermost, which most hardware likes.
-        accumulate: batches an optimiser step; their gradients are averaged.
-        ema: decay a step of an average of the weights, which is then judged and kept in place of
-            the weights themselves; 0 for none.
-        every: seconds between two checkpoints within an epoch.
-        seed: of shuffling, augmentation and dropout, per epoch.
+    ``rate``: None scales it to how much was compressed (``peak_rate``). ``clip``: CP chains
+    diverge without it. ``temperature``: of Hinton et al. 2015. ``views``: an image itself, its
+    mirror image, then both moved a little to one side after another; for images whose mirror
+    image is of the same class. ``class_mode``: 1 for ``(batch, classes, ...)``, -1 for
+    ``(batch, time, classes)``; None for plain values (regression), which are compared by their
+    squared difference. ``batchnorm``: ``"train"`` lets statistics follow the batches,
+    ``"frozen"`` keeps them. ``precision``: of the forward passes, while weights stay as they are;
+    ``"fp16"`` scales the loss, ``"auto"`` is bf16 where the hardware computes in it. ``balance``
+    changes nothing that the network computes. ``ema``: the average is judged and kept in place of
+    the weights themselves.
     """
 
-    epochs: int = 10
-    rate: float | None = None
-    warmup: float = 0.1
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    task: float = 0.5
-    logits: float = 1.0
-    features: float = 1.0
-    temperature: float = 2.0
-    views: int = 1
-    class_mode: int | None = 1
-    batchnorm: str = "train"
-    reestimate: int = 50
-    precision: str = "fp32"
-    balance: bool = True
-    channels_last: bool = False
-    accumulate: int = 1
-    ema: float = 0.0
-    every: float = 60.0
-    seed: int = 0
+    epochs: int = setting(10, "Passes over the data; 0 trains nothing.", least=0)
+    rate: float | None = setting(
+        None,
+        "Peak learning rate of AdamW; by default it follows how much was removed.",
+        above=0,
+        below=math.inf,
+    )
+    warmup: float = setting(
+        0.1,
+        "Share of all steps in which the rate rises linearly; a cosine to zero follows.",
+        least=0,
+        most=1,
+    )
+    weight_decay: float = setting(
+        1e-4, "Decoupled decay of weights of two modes and more.", least=0
+    )
+    clip: float = setting(1.0, "Largest norm of the gradient.", above=0)
+    task: float = setting(0.5, "Weight of the task's loss.", least=0)
+    logits: float = setting(1.0, "Weight of the divergence from the original's output.", least=0)
+    features: float = setting(
+        1.0, "Weight of the normalised squared difference of block outputs.", least=0
+    )
+    temperature: float = setting(2.0, "Temperature of the softened outputs.", above=0)
+    views: int = setting(
+        1, "Views of an image whose answers by the original are averaged.", least=1, most=VIEWS
+    )
+    class_mode: int | None = setting(
+        1, "Mode of the output that runs over classes, -1 for sequences; none for plain values."
+    )
+    batchnorm: str = setting(
+        "train", "What statistics of BatchNorm do.", choices=("train", "frozen")
+    )
+    reestimate: int = setting(
+        50,
+        "Batches to estimate BatchNorm statistics from before the first step; 0 keeps them.",
+        least=0,
+    )
+    precision: str = setting(
+        "fp32", "Precision of the forward passes.", choices=("fp32", "bf16", "fp16", "auto")
+    )
+    balance: bool = setting(
+        True, "Whether the factors of a chain begin with weights of one size, so that all learn."
+    )
+    channels_last: bool = setting(
+        False, "Whether to compute with the channels innermost, which most hardware prefers."
+    )
+    accumulate: int = setting(
+        1, "Batches in a step of the optimiser; their gradients are averaged.", least=1
+    )
+    ema: float = setting(
+        0.0, "Decay, in a step, of an average of the weights; 0 for none.", least=0, below=1
+    )
+    every: float = setting(60.0, "Seconds between two checkpoints within an epoch.", least=0)
+    seed: int = setting(0, "Seed of shuffling, augmentation and dropout.")
 
     def __post_init__(self) -> None:
-        for name in WHOLE:
-            self._set(name, index, "a whole number")
-        for name in REAL:
-            self._set(name, float, "a number")
-        for name in NOT_NEGATIVE:
-            if not getattr(self, name) >= 0:  # NaN is not, either
-                raise bad_value(f"{name} must be 0 or more", getattr(self, name), "correct it")
-        for name in POSITIVE:
-            if not getattr(self, name) > 0:
-                raise bad_value(f"{name} must be above 0", getattr(self, name), "leave it out")
-        if self.warmup > 1:
-            raise bad_value("warmup must be a share of all steps", self.warmup, "use 0.1")
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise bad_value("The learning rate must be above 0", self.rate, "leave it out")
-        if self.batchnorm not in ("train", "frozen"):
-            raise bad_value(
-                "batchnorm must be 'train' or 'frozen'", repr(self.batchnorm), "choose one"
-            )
-        if self.precision not in PRECISIONS:
-            raise bad_value(
-                "precision must be a known name", repr(self.precision), " or ".join(PRECISIONS)
-            )
-        if self.accumulate < 1:
-            raise bad_value("accumulate must be at least 1", self.accumulate, "use 1")
-        if not 1 <= self.views <= VIEWS:
-            raise bad_value(f"views must be 1 to {VIEWS}", self.views, "use 1, 2 or 4")
-        if not 0 <= self.ema < 1:
-            raise bad_value("ema must lie in 0 to 1, without 1", self.ema, "use 0 or 0.999")
-
-    def _set(self, name: str, kind: Callable[[Any], Any], wanted: str) -> None:
-        """As a plain number, which JSON can hold."""
-        value = getattr(self, name)
-        try:
-            plain = value if value is None else kind(value)
-        except (TypeError, ValueError):
-            raise bad_value(f"{name} must be {wanted}", repr(value), "correct it") from None
-        object.__setattr__(self, name, plain)
+        check_settings(self)
 
     def peak_rate(self, before: int, after: int) -> float:
         """The peak rate for a network that went from ``before`` to ``after`` parameters: little
@@ -152,3 +107,23 @@ class TuneSettings:
 GENTLE = TuneSettings(rate=5e-4, batchnorm="frozen", reestimate=0, task=0.0)
 # On made inputs all outputs teach, the unlikely ones too, and no blocks (docs/recover.md).
 MADE = replace(GENTLE, rate=None, temperature=20.0, features=0.0)
+
+
+def settings_for(
+    data: Any, tuning: TuneSettings | Mapping[str, Any] | None, seed: int, epochs: int | None
+) -> TuneSettings:
+    """TuneSettings as they are; names and values as changes of the usual settings for the data.
+
+    Raises InputError for a name that is no setting, or a value that it cannot have.
+    """
+    changes: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+    if isinstance(tuning, TuneSettings):
+        return replace(tuning, **changes)
+    return make_settings(TuneSettings, usual_for(data), {"seed": seed, **(tuning or {}), **changes})
+
+
+def usual_for(data: Any) -> TuneSettings:
+    """The usual settings: gentle ones for few inputs, others for made ones."""
+    if isinstance(data, str):
+        return MADE
+    return GENTLE if isinstance(data, (Tensor, Blends)) else TuneSettings()

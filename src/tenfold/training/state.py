@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.errors import bad_value
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.training.checkpoint import (
     BEST,
     FILE,
@@ -24,14 +24,13 @@ from tenfold.training.checkpoint import (
     write_state,
 )
 from tenfold.training.ema import Ema
-from tenfold.training.engine import Alone
-from tenfold.training.optimiser_state import load_optimiser, optimiser_tensors
 from tenfold.training.settings import TuneSettings
-from tenfold.training.shards import load_state, whole_state
+from tenfold.training.shards import load_optimiser, load_state, optimiser_tensors, whole_state
+from tenfold.training.workers import OneProcess
 
 
 @dataclass
-class Reached:
+class Position:
     """How far a run is, and the best it has seen. ``step`` counts within the epoch."""
 
     epoch: int = 0
@@ -48,19 +47,19 @@ class Reached:
 
 
 @dataclass
-class Moving:
+class RunState:
     """The parts of a run that change, and the directory they are kept in."""
 
     student: nn.Module
     optimiser: torch.optim.Optimizer
     ema: Ema
     scaler: torch.amp.GradScaler
-    engine: Alone
+    workers: OneProcess
     settings: TuneSettings
     length: int
     folder: Path | None
     facts: Mapping[str, Any] = field(default_factory=dict)  # which run it is, besides its settings
-    reached: Reached = field(default_factory=Reached)
+    reached: Position = field(default_factory=Position)
     best: dict[str, Tensor] = field(default_factory=dict)
     saved_at: float = field(default_factory=time.monotonic)
 
@@ -89,7 +88,7 @@ class Moving:
             **under("rng.", self._all(rng or random_state())),
         }
         facts = {
-            **self._kept(),
+            **self._identity(),
             "reached": asdict(self.reached),
             "ema_step": self.ema.step,
             "scaler": self.scaler.state_dict(),
@@ -100,12 +99,12 @@ class Moving:
     def resume(self) -> dict[str, Tensor] | None:
         """Take up a run found on disk; returns the random state to go on with, if any."""
         folder = self.folder
-        found = once(lambda: read_state(folder / FILE)) if folder else None
-        if found is None:
+        checkpoint = on_first_process(lambda: read_state(folder / FILE)) if folder else None
+        if checkpoint is None:
             return None
-        tensors, facts = found
+        tensors, facts = checkpoint
         try:
-            check_same_run(facts, self._kept(), folder)
+            check_same_run(facts, self._identity(), folder)
             self._take_up(tensors, facts)
         except (RuntimeError, KeyError, TypeError, IndexError) as error:
             raise bad_value(
@@ -113,7 +112,7 @@ class Moving:
                 f"one of another structure ({error!r:.80})",
                 f"delete {folder} to start over",
             ) from error
-        rank = self.engine.here.rank
+        rank = self.workers.here.rank
         return {name: states[rank].cpu() for name, states in pick(tensors, "rng.").items()}
 
     def _take_up(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -122,11 +121,11 @@ class Moving:
         self.ema.load(pick(tensors, "ema."), facts["ema_step"])
         if facts["scaler"]:
             self.scaler.load_state_dict(facts["scaler"])
-        self.best, self.reached = pick(tensors, "best."), Reached(**facts["reached"])
+        self.best, self.reached = pick(tensors, "best."), Position(**facts["reached"])
 
-    def _kept(self) -> dict[str, Any]:
+    def _identity(self) -> dict[str, Any]:
         """What a resumed run must have in common with the one it goes on with."""
-        processes = self.engine.here.size
+        processes = self.workers.here.size
         return {
             **asdict(self.settings),
             "length": self.length,
@@ -137,13 +136,13 @@ class Moving:
     def _all(self, rng: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The random states of all processes."""
         device = next(self.student.parameters()).device
-        return {name: self.engine.collect(state.to(device)) for name, state in rng.items()}
+        return {name: self.workers.collect(state.to(device)) for name, state in rng.items()}
 
     def _write(self, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """By the first process; if it fails, all stop."""
         folder = self.folder
         if folder is not None:
-            once(lambda: write_state(folder / name, tensors, facts))
+            on_first_process(lambda: write_state(folder / name, tensors, facts))
 
 
 def random_state() -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from tenfold.build.reconstruct.regress import Regression, regress
 from tenfold.formats import FORMATS
 from tenfold.formats.chains import links_of
 from tenfold.formats.metric import Metric
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import evaluating
 from tenfold.network.copying import copy_of
@@ -75,7 +75,7 @@ def renew(
 
     with torch.no_grad():
         factors = [link.weight.detach().float().cpu() for link in links]
-        found = once(lambda: fit(factors, compose, wanted))
+        found = on_first_process(lambda: fit(factors, compose, wanted))
         for link, factor in zip(links, found):
             link.weight.copy_(factor)
         centre(better, links[-1], called, sums, compose(found).flatten(1))

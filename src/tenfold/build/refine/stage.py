@@ -16,7 +16,7 @@ from tenfold.formats import FORMATS
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import evaluating
 from tenfold.network.copying import copy_of
-from tenfold.training.rates import let_learn
+from tenfold.training.replaced import let_learn
 from tenfold.values import Choice, Limit, Plan, Site
 
 STEPS = 120

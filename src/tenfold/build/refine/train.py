@@ -19,7 +19,7 @@ from tenfold.machine.precision import autocast
 from tenfold.machine.progress import Progress
 from tenfold.network.inputs import to_device
 from tenfold.training import TuneSettings
-from tenfold.training.distill import Objective
+from tenfold.training.objective import Objective
 from tenfold.training.slow_kernels import sparing_slow_kernels
 from tenfold.values import Limit
 

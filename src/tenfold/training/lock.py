@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from tenfold.errors import bad_value
-from tenfold.machine.processes import once
+from tenfold.machine.processes import on_first_process
 from tenfold.training.checkpoint import unwritable
 
 LOCK = "run.lock"
@@ -17,12 +17,12 @@ PATIENCE = 10.0  # seconds: the workers of a loader outlive a killed process, an
 
 
 @contextmanager
-def alone_in(folder: Path | None) -> Iterator[None]:
+def holding_lock(folder: Path | None) -> Iterator[None]:
     """No other process has this folder meanwhile; one that is killed leaves it free. Raises
     InputError where another has it."""
     held: list[BaseFileLock] = []
     if folder is not None:
-        once(lambda: held.append(taken(folder)))
+        on_first_process(lambda: held.append(take_lock(folder)))
     try:
         yield
     finally:
@@ -30,7 +30,7 @@ def alone_in(folder: Path | None) -> Iterator[None]:
             lock.release()
 
 
-def taken(folder: Path) -> BaseFileLock:
+def take_lock(folder: Path) -> BaseFileLock:
     """The folder's lock, which a process that has it may take again."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,18 +17,20 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from tenfold.data.batches import part_of
+from tenfold.errors import bad_value
 from tenfold.machine.processes import World, accelerate, on_cpu, world
-from tenfold.training.wrapping import settle_wrapping
+
+FOREIGN = ("DEEPSPEED", "MEGATRON_LM", "XLA")  # these take steps of their own
 
 
-class Alone:
+class OneProcess:
     """One process."""
 
     here = World()
 
-    def device(self, given: torch.device) -> torch.device:
-        """Where to compute a model that was handed over on ``given``."""
-        return given
+    def device(self, current: torch.device) -> torch.device:
+        """Where to compute a model that is on the device ``current``."""
+        return current
 
     def prepare(
         self, student: nn.Module, optimiser: torch.optim.Optimizer
@@ -66,7 +68,7 @@ class Alone:
         return nullcontext()
 
 
-class Launched(Alone):
+class Launched(OneProcess):
     """Several processes under Accelerate."""
 
     def __init__(self) -> None:
@@ -74,7 +76,7 @@ class Launched(Alone):
         self._accelerator = accelerate().Accelerator(mixed_precision="no", cpu=on_cpu())
         settle_wrapping(self._accelerator.state)
 
-    def device(self, given: torch.device) -> torch.device:
+    def device(self, current: torch.device) -> torch.device:
         return self._accelerator.device
 
     def prepare(
@@ -126,12 +128,37 @@ class Launched(Alone):
         return self.total(float(flag), 0.0, device)[0] > 0
 
     def collect(self, value: Tensor) -> Tensor:
-        found = [torch.empty_like(value) for _ in range(self.here.size)]
-        dist.all_gather(found, value)
-        return torch.stack(found)
+        values = [torch.empty_like(value) for _ in range(self.here.size)]
+        dist.all_gather(values, value)
+        return torch.stack(values)
 
     def without_exchange(self, forward: nn.Module) -> AbstractContextManager[Any]:
         return self._accelerator.no_sync(forward)
+
+
+def settle_wrapping(state: Any) -> None:
+    """Make an ``AcceleratorState`` one under which fine-tuning is what it is in one process.
+
+    Raises InputError for engines that take steps of their own, and for FSDP1, which flattens
+    the parameters.
+    """
+    if state.distributed_type in FOREIGN:
+        raise bad_value(
+            "Accelerate must wrap networks as DDP or FSDP2",
+            state.distributed_type.value,
+            "choose one with accelerate config",
+        )
+    if state.distributed_type != "FSDP":
+        return
+    plugin = state.fsdp_plugin
+    if plugin.fsdp_version != 2:
+        raise bad_value(
+            "FSDP must be of version 2",
+            plugin.fsdp_version,
+            "add --fsdp_version 2, or fsdp_version: 2 to Accelerate's configuration",
+        )
+    # It fails on BatchNorm's buffers, and every process has the whole network already.
+    plugin.cpu_ram_efficient_loading = False
 
 
 def divides(data: DataLoader[Any], count: int) -> bool:
@@ -142,6 +169,6 @@ def divides(data: DataLoader[Any], count: int) -> bool:
     return data.drop_last or (isinstance(rows, Sized) and len(rows) % size == 0)
 
 
-def engine() -> Alone:
+def open_workers() -> OneProcess:
     """The one that fits how this process was started."""
-    return Launched() if world().size > 1 else Alone()
+    return Launched() if world().size > 1 else OneProcess()

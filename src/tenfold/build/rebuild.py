@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.formats.chains import balance_all, links_of
-from tenfold.network.copying import copy_of
 from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
+from tenfold.formats.chains import balance_all, links_of
 from tenfold.formats.metric import Metric
 from tenfold.machine.progress import Progress, silent
-from tenfold.survey.stage import describe
 from tenfold.machine.threads import parallel_map
+from tenfold.network.copying import copy_of
+from tenfold.survey.stage import describe
 from tenfold.values import Choice, Plan, Site
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.machine.processes import share, world
 from tenfold.network.call import call
 from tenfold.network.watch import watching
-from tenfold.machine.processes import share, world
 from tenfold.sense.moments import batched, patches
 from tenfold.values import Site
 
@@ -52,8 +52,9 @@ class Regression:
 
     def merge(self, other: Regression) -> None:
         """Add another's sums."""
-        for mine, theirs in zip((self.xx, self.yx, self.x, self.y),
-                                (other.xx, other.yx, other.x, other.y)):
+        for mine, theirs in zip(
+            (self.xx, self.yx, self.x, self.y), (other.xx, other.yx, other.x, other.y)
+        ):
             mine += theirs
         self.count += other.count
 

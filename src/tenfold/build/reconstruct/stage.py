@@ -13,17 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.formats.chains import links_of
-from tenfold.network.copying import copy_of
-from tenfold.formats import FORMATS
-from tenfold.network.call import evaluating
-from tenfold.formats.metric import Metric
-from tenfold.machine.processes import once
-from tenfold.machine.progress import Progress, silent
 from tenfold.build.reconstruct.fit import fit
 from tenfold.build.reconstruct.followers import Called, follow
 from tenfold.build.reconstruct.quadratic import ask
 from tenfold.build.reconstruct.regress import Regression, regress
+from tenfold.formats import FORMATS
+from tenfold.formats.chains import links_of
+from tenfold.formats.metric import Metric
+from tenfold.machine.processes import once
+from tenfold.machine.progress import Progress, silent
+from tenfold.network.call import evaluating
+from tenfold.network.copying import copy_of
 from tenfold.survey.stage import describe
 from tenfold.values import Choice, Plan
 
@@ -54,8 +54,12 @@ def reconstruct(
 
 
 def renew(
-    original: nn.Module, better: nn.Module, choice: Choice, called: Called,
-    batches: Sequence[Any], metric: Metric,
+    original: nn.Module,
+    better: nn.Module,
+    choice: Choice,
+    called: Called,
+    batches: Sequence[Any],
+    metric: Metric,
 ) -> None:
     """Fit one layer in place, then its mean."""
     layer = original.get_submodule(choice.site)
@@ -85,9 +89,7 @@ def importance(metric: Metric, outputs: int) -> Tensor:
     return moment / moment.diagonal().mean().clamp_min(1e-30)
 
 
-def centre(
-    better: nn.Module, last: Any, called: Called, sums: Regression, weight: Tensor
-) -> None:
+def centre(better: nn.Module, last: Any, called: Called, sums: Regression, weight: Tensor) -> None:
     """Make the mean output what the original's is, in the bias or in the BatchNorm that follows."""
     x, y = sums.means()
     if last.bias is not None:

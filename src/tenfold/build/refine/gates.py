@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.network.watch import watching
-from tenfold.formats.chains import links_of
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
+from tenfold.formats.chains import links_of
+from tenfold.network.watch import watching
 from tenfold.values import Limit, Link, Real, Site
 
 OPEN = 2.5  # logit of a gate at the start: 0.92
@@ -94,9 +94,7 @@ def gating(layers: Sequence[Gated]) -> Iterator[None]:
         yield
 
 
-def usage(
-    layers: Sequence[Gated], limits: Sequence[Limit], rest: Mapping[str, float]
-) -> Tensor:
+def usage(layers: Sequence[Gated], limits: Sequence[Limit], rest: Mapping[str, float]) -> Tensor:
     """Share of each limit that the gated layers use of what the ``rest`` leaves, ``(limits,)``."""
     shares = [
         sum(torch.as_tensor(layer.cost(limit.cost)) for layer in layers)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tenfold.build.refine.gates import Gated
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
-from tenfold.build.refine.gates import Gated
 from tenfold.values import Limit
 
 Ranks = list[list[int]]  # per layer, per rank

@@ -8,14 +8,14 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.network.copying import copy_of
-from tenfold.costs import COSTS
-from tenfold.formats import FORMATS
-from tenfold.network.call import evaluating
-from tenfold.machine.progress import Progress, silent
 from tenfold.build.refine.gates import Gated, gate
 from tenfold.build.refine.harden import cut_down, harden
 from tenfold.build.refine.train import Setting, train
+from tenfold.costs import COSTS
+from tenfold.formats import FORMATS
+from tenfold.machine.progress import Progress, silent
+from tenfold.network.call import evaluating
+from tenfold.network.copying import copy_of
 from tenfold.training.rates import let_learn
 from tenfold.values import Choice, Limit, Plan, Site
 
@@ -23,8 +23,15 @@ STEPS = 120
 
 
 def refine(
-    original: nn.Module, built: nn.Module, plan: Plan, sites: Sequence[Site],
-    limits: Sequence[Limit], inputs: Iterable[Any], *, round_to: int = 1, steps: int = STEPS,
+    original: nn.Module,
+    built: nn.Module,
+    plan: Plan,
+    sites: Sequence[Site],
+    limits: Sequence[Limit],
+    inputs: Iterable[Any],
+    *,
+    round_to: int = 1,
+    steps: int = STEPS,
     progress: Progress = silent,
 ) -> tuple[Plan, nn.Module]:
     """Ranks and factors trained end to end on unlabelled inputs, with whatever else is not frozen.

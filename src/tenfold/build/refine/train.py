@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.machine.progress import Progress
 from tenfold.build.refine.gates import Gated, gating, usage
-from tenfold.training import TuneSettings
 from tenfold.data.batches import Batch
-from tenfold.network.inputs import to_device
-from tenfold.training.distill import Objective
 from tenfold.machine.precision import autocast
+from tenfold.machine.progress import Progress
+from tenfold.network.inputs import to_device
+from tenfold.training import TuneSettings
+from tenfold.training.distill import Objective
 from tenfold.training.slow_kernels import sparing_slow_kernels
 from tenfold.values import Limit
 
@@ -39,8 +39,12 @@ class Setting:
 
 
 def train(
-    original: nn.Module, student: nn.Module, layers: Sequence[Gated], batches: Iterable[Any],
-    setting: Setting, progress: Progress,
+    original: nn.Module,
+    student: nn.Module,
+    layers: Sequence[Gated],
+    batches: Iterable[Any],
+    setting: Setting,
+    progress: Progress,
 ) -> tuple[dict[str, float], ...]:
     """Train in place on batches of inputs alone, BatchNorm in evaluation mode; returns the trace,
     an entry every few steps."""

@@ -28,7 +28,7 @@ from tenfold.pipeline.resume import planned_once
 from tenfold.report import Result, make_report
 from tenfold.search.budget import BudgetSpec
 from tenfold.sense import Sensed, sense
-from tenfold.survey.stage import check_finite, survey
+from tenfold.survey import check_finite, survey
 from tenfold.training import TuneSettings, tune
 from tenfold.training.alone import alone_in
 from tenfold.training.choose_settings import settings_for

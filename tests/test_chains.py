@@ -16,7 +16,7 @@ import tenfold
 from tenfold.formats import FORMATS
 from tenfold.formats.chains import balance, balance_all, chains, incoming, outgoing
 from tenfold.formats.metric import Metric
-from tenfold.survey.stage import describe
+from tenfold.layers import describe
 from tenfold.training import tune
 from tests.networks import example
 from tests.tuning import SETTINGS, Images, make_pair
@@ -53,7 +53,14 @@ def test_only_chains_of_linear_layers_are_touched():
         nn.Sequential(nn.Conv2d(4, 4, 1, bias=False), nn.Conv2d(4, 4, 1, groups=2)),
         nn.Sequential(weight_norm(nn.Conv2d(4, 4, 1, bias=False)), nn.Conv2d(4, 4, 1)),
     )
-    assert list(chains(model)) == [list(model[3])]
+    assert list(chains(model)) == [list(model[3]), list(model[4])]
+
+
+def test_channels_of_a_linear_layer_are_not_those_of_a_convolution():
+    mixed = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Conv1d(4, 4, 1))
+    before = mixed(torch.ones(2, 4, 4))
+    balance_all(mixed)
+    assert torch.equal(mixed(torch.ones(2, 4, 4)), before)
 
 
 def test_what_serves_elsewhere_too_is_left_as_it_is():

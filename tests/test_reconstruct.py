@@ -17,7 +17,8 @@ from tenfold.build.reconstruct.quadratic import ask
 from tenfold.build.reconstruct.regress import regress
 from tenfold.formats import FORMATS
 from tenfold.formats.chains import chains
-from tenfold.survey.stage import describe
+from tenfold.formats.metric import Metric
+from tenfold.layers import describe
 from tests.networks import example, tiny_resnet
 
 
@@ -76,7 +77,7 @@ def test_every_format_is_fitted_and_never_worse(name):
     site = describe(layer, "layer")
     ranks = tuple(min(2, limit) for limit in fmt.rank_limits(site))
     weight = layer.weight.detach()
-    factors = fmt.factors(fmt.analyse(site, weight, tenfold.metric.Metric()), ranks)
+    factors = fmt.factors(fmt.analyse(site, weight, Metric()), ranks)
     half = torch.randn(weight[0].numel(), weight[0].numel())
     inner = half @ half.T / len(half)
     flat = weight.flatten(1)
@@ -106,7 +107,7 @@ def test_a_factor_solved_in_the_size_of_the_rank_is_that_of_the_whole_weight(nam
     torch.manual_seed(0)
     fmt, layer = FORMATS[name], nn.Conv2d(6, 8, 1 if name == "svd" else 3)
     site, weight = describe(layer, "layer"), layer.weight.detach()
-    factors = fmt.factors(fmt.analyse(site, weight, tenfold.metric.Metric()), ranks)
+    factors = fmt.factors(fmt.analyse(site, weight, Metric()), ranks)
     factors = [factor.double() for factor in factors]
     half, outer = torch.randn(54, weight[0].numel()).double(), torch.randn(8, 8).double()
     inner, flat = half.T @ half / len(half), weight.double().flatten(1)
@@ -125,7 +126,7 @@ def test_moments_are_those_of_the_unfolded_inputs():
     layer = nn.Conv2d(2, 3, 3, padding=1, bias=False)
     model = nn.Sequential(layer)
     x = torch.randn(4, 2, 5, 5)
-    sums = regress(model, model, describe(layer, "0"), 1, [x[:2], x[2:]])
+    (sums,) = regress(model, model, describe(layer, "0"), 1, [x[:2], x[2:]])
     rows = nn.functional.unfold(x, 3, padding=1).movedim(1, -1).flatten(0, 1)
     second, cross = sums.moments(central=False)
     torch.testing.assert_close(second, rows.T @ rows / len(rows))

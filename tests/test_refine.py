@@ -17,8 +17,9 @@ from tenfold.costs import COSTS
 from tenfold.errors import InputError
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
+from tenfold.layers import describe
 from tenfold.pipeline import realise
-from tenfold.survey.stage import describe, survey
+from tenfold.survey import survey
 from tenfold.values import Limit
 from tests.networks import example, tiny_resnet
 

@@ -16,9 +16,10 @@ from tenfold.data.cache import cached
 from tenfold.data.synthesise import can_synthesise, mismatch, synthesise
 from tenfold.errors import InputError, TrainingError
 from tenfold.formats.metric import Root
+from tenfold.layers import LAYERS, describe
 from tenfold.sense import sense
-from tenfold.sense.moments import Sums, accumulate, estimate_moments, patches
-from tenfold.survey.stage import describe, survey
+from tenfold.sense.moments import Sums, accumulate, estimate_moments
+from tenfold.survey import survey
 from tests.networks import example, tiny_resnet
 
 
@@ -90,7 +91,8 @@ def test_moments_are_those_of_a_linear_layer_worked_by_hand():
 )
 def test_patches_are_what_the_layer_sees(layer):
     x = torch.randn(2, 3, *[7] * len(layer.kernel_size))
-    rows = patches(describe(layer, "layer"), x)
+    site = describe(layer, "layer")
+    rows = LAYERS[site.kind].fields(site, x)
     expected = layer(x).movedim(1, -1).flatten(0, -2)
     assert torch.allclose(rows @ layer.weight.flatten(1).T, expected, atol=1e-5)
 

@@ -11,8 +11,7 @@ import tenfold
 from benchmarks.networks import cifar
 from benchmarks.networks.augmented import Augmented
 from tenfold.formats import FORMATS
-from tenfold.formats.chains import links_of
-from tenfold.survey.stage import describe
+from tenfold.layers import describe, links_of
 from tenfold.training import Tuned, TuneSettings, tune
 from tenfold.training.loop import size
 from tenfold.training.score import Score

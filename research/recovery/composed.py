@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.formats.chains import chains, grouped
+from tenfold.formats.chains import chains
 
 
 class Composed(nn.Sequential):
@@ -60,6 +60,11 @@ def separable(links: list[Any]) -> bool:
     return ends and bool(between) and all(map(grouped, between))
 
 
+def grouped(link: Any) -> bool:
+    """Whether a link is depthwise; no others with groups are composed."""
+    return link.groups > 1
+
+
 def along(links: list[Any], name: str) -> list[tuple[int, ...]]:
     """A setting of all links, by spatial mode."""
     return list(zip(*(getattr(link, name) for link in links)))
@@ -88,7 +93,10 @@ def compose_all(model: nn.Module) -> nn.Module:
 
 
 def composable(links: list[Any]) -> bool:
-    """Two-mode convolutions from a whole one on, of which at most one is wide along each mode."""
+    """Two-mode convolutions, depthwise or whole, from a whole one on, of which at most one is wide
+    along each mode."""
     if not all(type(link) is nn.Conv2d for link in links) or grouped(links[0]):
+        return False
+    if any(grouped(link) and link.weight.shape[:2] != (link.groups, 1) for link in links):
         return False
     return all(sum(size > 1 for size in sizes) <= 1 for sizes in along(links, "kernel_size"))

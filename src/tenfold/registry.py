@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from tenfold.errors import unknown_name
@@ -27,6 +28,20 @@ class Registry(Generic[T]):
             raise ValueError(f"{self._kind} {name!r} is registered already")
         self._items[name] = item
         return item
+
+    @contextmanager
+    def adding(self, name: str, item: T) -> Iterator[T]:
+        """``item`` is registered inside the block only."""
+        self._load()
+        try:
+            yield self.add(name, item)
+        finally:
+            self._items.pop(name)
+
+    def values(self) -> tuple[T, ...]:
+        """The items in the order of their registration."""
+        self._load()
+        return tuple(self._items.values())
 
     def __getitem__(self, name: str) -> T:
         self._load()

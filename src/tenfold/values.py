@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -29,11 +29,13 @@ class Site:
     """A layer that may be factored: its geometry, without its weights.
 
     ``kernel``, ``stride`` and ``dilation`` hold one entry a spatial axis (none for Linear);
-    ``padding`` likewise, or the words ``"same"`` and ``"valid"``.
+    ``padding`` likewise, or the words ``"same"`` and ``"valid"``. The axes of an activation are
+    batch, channels and then the spatial ones. A kind of layer that has more to say extends this
+    class by fields of its own.
     """
 
     name: str
-    kind: str  # "conv1d", "conv2d" or "linear"
+    kind: str  # a name in ``tenfold.layers.LAYERS``
     in_channels: int
     out_channels: int
     kernel: tuple[int, ...] = ()
@@ -45,6 +47,16 @@ class Site:
     bias: bool = False
     dtype: torch.dtype = torch.float32
     calls: tuple[Call, ...] = ()
+    extra_params: int = 0  # beside weight and bias, and gone once the layer is factored
+    extra_bytes: int = 0
+
+    @property
+    def group(self) -> Site:
+        """One group of the layer as a layer without groups."""
+        if self.groups == 1:
+            return self
+        n, m = self.in_channels // self.groups, self.out_channels // self.groups
+        return replace(self, in_channels=n, out_channels=m, groups=1)
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -62,13 +74,17 @@ class Link:
     """One stock layer in the chain that replaces a site.
 
     ``axes`` are the spatial axes whose kernel, stride, padding and dilation this link carries;
-    along the others it is pointwise. ``depthwise`` makes one group a channel.
+    along the others it is pointwise. As many ``groups`` as channels make it depthwise.
     """
 
     in_channels: Real
     out_channels: Real
     axes: tuple[int, ...] = ()
-    depthwise: bool = False
+    groups: Real = 1
+
+    def along(self, values: tuple[int, ...], other: int = 1) -> tuple[int, ...]:
+        """The values of the axes that the link carries, ``other`` along the rest."""
+        return tuple(v if axis in self.axes else other for axis, v in enumerate(values))
 
 
 @dataclass(frozen=True)
@@ -78,23 +94,20 @@ class Op:
     kind: str
     in_channels: Real
     out_channels: Real
+    groups: Real
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
-    depthwise: bool
     bias: bool
     dtype: torch.dtype
     calls: tuple[Call, ...]
-
-    @property
-    def positions(self) -> int:
-        """Output positions over the batch and all calls."""
-        return sum(c.batch * math.prod(c.out_size) for c in self.calls)
+    positions: int  # at which the weights are applied, over the batch and all calls
+    extra_params: int = 0
+    extra_bytes: int = 0
 
     @property
     def weights(self) -> Real:
         """Number of weights, without the bias."""
-        fan_in = 1 if self.depthwise else self.in_channels
-        return self.out_channels * fan_in * math.prod(self.kernel)
+        return self.out_channels * (self.in_channels / self.groups) * math.prod(self.kernel)
 
 
 @dataclass(frozen=True)

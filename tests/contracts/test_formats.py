@@ -14,7 +14,8 @@ from tenfold.costs import COSTS
 from tenfold.curves.trace import price_grid, rank_grid
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric, Root
-from tenfold.survey.stage import describe, survey
+from tenfold.layers import describe
+from tenfold.survey import survey
 from tenfold.values import Call
 
 LAYERS = {

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
-from tenfold.formats.chains import balance_all, links_of
+from tenfold.formats.chains import balance_all
 from tenfold.formats.metric import Metric
+from tenfold.layers import LAYERS, describe, links_of, weight_of
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import parallel_map
 from tenfold.network.copying import copy_of
-from tenfold.survey.stage import describe
 from tenfold.values import Choice, Plan, Site
 
 
@@ -35,8 +35,7 @@ def rebuild(
     @torch.no_grad()
     def factor(choice: Choice) -> tuple[Tensor, ...]:
         fmt, layer = FORMATS[choice.format], model.get_submodule(choice.site)
-        weight = layer.weight.detach().cpu()  # type: ignore[operator]
-        site = describe(layer, choice.site)
+        site, weight = describe(layer, choice.site), weight_of(layer).detach().cpu()
         metric = metrics.get(choice.site, Metric())
         return fmt.factors(fmt.analyse(site, weight, metric), choice.ranks)
 
@@ -76,25 +75,24 @@ def replace(
     memo: dict[int, Any] = {}
     for choice, factors in zip(chosen, kernels):
         layer = model.get_submodule(choice.site)
-        bias = layer.bias if isinstance(layer.bias, Tensor) else None
         site = describe(layer, choice.site)
+        bias = LAYERS[site.kind].bias(layer)
         new = FORMATS[choice.format].layers(site, choice.ranks, factors, bias)
-        memo[id(layer)] = _like(new, layer)  # as a memo it serves the layer's other names too
+        memo[id(layer)] = _like(new, layer, bias)  # as a memo it serves the layer's other names too
     return copy_of(model, memo)
 
 
-def _like(new: nn.Module, layer: nn.Module) -> nn.Module:
+def _like(new: nn.Module, layer: nn.Module, bias: Tensor | None) -> nn.Module:
     """With the mode, device, memory format and trainability of the layer that is replaced."""
-    weight = layer.weight
-    if not isinstance(weight, Tensor):
-        raise TypeError(f"{type(layer).__name__} has no weight")
     balance_all(new)  # unwhitening leaves the factors of a chain a thousandfold apart
-    new.train(layer.training).to(weight.device).requires_grad_(weight.requires_grad)
-    if isinstance(layer.bias, Tensor):
-        links_of(new)[-1].bias.requires_grad_(layer.bias.requires_grad)
-    channels_last = torch.channels_last
-    if weight.ndim == 4 and weight.is_contiguous(memory_format=channels_last):
-        new.to(memory_format=channels_last)  # type: ignore[call-overload]
+    own = [p for p in layer.parameters() if p is not bias]
+    new.train(layer.training).to(weight_of(layer).device)
+    new.requires_grad_(any(p.requires_grad for p in own))
+    if bias is not None:
+        links_of(new)[-1].bias.requires_grad_(bias.requires_grad)
+    for layout, axes in ((torch.channels_last, 4), (torch.channels_last_3d, 5)):
+        if any(p.ndim == axes and p.is_contiguous(memory_format=layout) for p in own):
+            new.to(memory_format=layout)  # type: ignore[call-overload]
     return new
 
 
@@ -108,7 +106,12 @@ def check_choice(model: nn.Module, choice: Choice) -> None:
             "apply it to the network it was made for."
         ) from None
     fmt, site = FORMATS[choice.format], described(layer, choice.site)
-    refusal = fmt.refuses(site) or ("it has groups" if site.groups > 1 else None)
+    reason, refusal = LAYERS[site.kind].refuses(layer), fmt.refuses(site)
+    if reason:
+        raise PlanError(
+            f"A plan must leave {choice.site} as it is, for {reason}, but found "
+            f"{choice.format!r}; make it 'dense'."
+        )
     if refusal:
         raise PlanError(
             f"{choice.site} cannot be {choice.format}: {refusal}; choose another format."

@@ -19,8 +19,8 @@ class Bytes(Cost):
     unit = "bytes"
 
     def of(self, op: Op) -> Real:
-        """Weights and bias, in bytes of their type."""
-        return (op.weights + bias_count(op)) * element_size(op.dtype)
+        """Weights and bias, in bytes of their type, and what a layer holds beside them."""
+        return (op.weights + bias_count(op)) * element_size(op.dtype) + op.extra_bytes
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Distinct tensors of the state, in bytes; of those that begin at one place the largest."""

@@ -17,8 +17,8 @@ class Params(Cost):
     unit = "parameters"
 
     def of(self, op: Op) -> Real:
-        """Weights and bias."""
-        return op.weights + bias_count(op)
+        """Weights and bias, and what a layer holds beside them."""
+        return op.weights + bias_count(op) + op.extra_params
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Parameters of the module, shared ones once."""

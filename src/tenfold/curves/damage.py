@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from tenfold.curves.trace import Curve, plain_damage
 from tenfold.data.batches import logits_of
 from tenfold.formats import FORMATS
+from tenfold.layers import LAYERS, weight_of
 from tenfold.machine.processes import share
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call, evaluating
@@ -63,8 +64,8 @@ def measure(
     """Predicted relative squared error, and the divergence it causes."""
     fmt, layer = FORMATS[curve.format], model.get_submodule(curve.site.name)
     factors = fmt.sketch(curve.state, ranks)
-    bias = layer.bias if isinstance(layer.bias, Tensor) else None
-    dtype = next(layer.parameters()).dtype  # wider than surveyed in a half network
+    bias = LAYERS[curve.site.kind].bias(layer)
+    dtype = weight_of(layer).dtype  # wider than surveyed in a half network
     site = replace(curve.site, dtype=dtype)
     chain = fmt.layers(site, ranks, factors, bias).to(goal.device).eval()
     with replaced(layer, chain):

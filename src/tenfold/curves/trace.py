@@ -17,6 +17,7 @@ from tenfold.costs import COSTS
 from tenfold.errors import bad_value
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
+from tenfold.layers import weight_of
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import parallel_map
 from tenfold.values import Site, Survey
@@ -63,7 +64,7 @@ def trace_curves(
 
     def work(bare: Curve) -> Curve:
         name = bare.site.name
-        weight = model.get_submodule(name).weight.detach().cpu()  # type: ignore[operator]
+        weight = weight_of(model.get_submodule(name)).detach().cpu()
         return trace(bare, weight, metrics.get(name, Metric()))
 
     found = []

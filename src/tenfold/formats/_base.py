@@ -1,14 +1,15 @@
 """What a format is: a chain of stock layers, an error curve and the factors for given ranks.
 
 A format states its chain once; the operations that costs price, the modules that are built and
-the dense weight that tests compare with all follow from it (``_chain.py``).
+the dense weight that tests compare with all follow from it (``_chain.py``). It needs to know of
+layers without groups only: registered as ``PerGroup(...)``, it serves the others group by group.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,8 @@ SAMPLES = 5  # rows a curve
 class Format(ABC):
     """One way to write a weight with fewer numbers. Stateless; ``analyse`` holds what is reused."""
 
-    name: ClassVar[str]
-    error_is: ClassVar[Literal["exact", "bound", "estimate"]]
+    name: str
+    error_is: Literal["exact", "bound", "estimate"]
 
     def refuses(self, site: Site) -> str | None:
         """The sentence that says why this format cannot serve the site, or None."""
@@ -50,7 +51,7 @@ class Format(ABC):
 
     @abstractmethod
     def factors(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
-        """Kernels of the chain's links, each ``(out, in or 1, *kernel)``, float32."""
+        """Kernels of the chain's links, each ``(out, in / groups, *kernel)``, float32."""
 
     def samples(self, state: Any, ranks: Tensor) -> Tensor:
         """A few rows of ``ranks`` ``(n, d)``, spread evenly over the logarithm of the error, at
@@ -68,16 +69,20 @@ class Format(ABC):
         return _chain.price(site, self.chain(site, ranks))
 
     def shapes(self, site: Site, ranks: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the kernels at integer ranks: ``(out, in or 1, *kernel)`` a link."""
+        """Shapes of the kernels at integer ranks: ``(out, in / groups, *kernel)`` a link."""
         return tuple(
-            (int(link.out_channels), 1 if link.depthwise else int(link.in_channels), *op.kernel)
-            for link, op in zip(self.chain(site, ranks), self.ops(site, ranks))
+            (
+                int(link.out_channels),
+                int(link.in_channels) // int(link.groups),
+                *link.along(site.kernel),
+            )
+            for link in self.chain(site, ranks)
         )
 
     def layers(
         self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor], bias: Tensor | None
     ) -> nn.Module:
-        """The stock module that computes the chain: one layer, or an ``nn.Sequential``."""
+        """What stands in the layer's place: the chain as stock layers."""
         return _chain.build(site, self.chain(site, ranks), factors, bias)
 
     def dense(self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor]) -> Tensor:

@@ -7,27 +7,31 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tenfold.layers import LAYERS
 from tenfold.values import Call, Link, Op, Site
-
-LAYERS = {"conv1d": nn.Conv1d, "conv2d": nn.Conv2d}
 
 
 def price(site: Site, chain: Sequence[Link]) -> tuple[Op, ...]:
-    """One operation a link; a strided axis shrinks at the link that carries it."""
-    ops, done = [], frozenset[int]()
+    """One operation a link; a strided axis changes its size at the link that carries it."""
+    kind, ops, done = LAYERS[site.kind], [], frozenset[int]()
     for index, link in enumerate(chain):
         before, done = done, done | frozenset(link.axes)
+        calls = tuple(
+            Call(call.batch, kind.sizes(site, call, before), kind.sizes(site, call, done))
+            for call in site.calls
+        )
         ops.append(
             Op(
                 kind=site.kind,
                 in_channels=link.in_channels,
                 out_channels=link.out_channels,
-                kernel=_pick(link, site.kernel),
-                stride=_pick(link, site.stride),
-                depthwise=link.depthwise,
+                groups=link.groups,
+                kernel=link.along(site.kernel),
+                stride=link.along(site.stride),
                 bias=site.bias and index == len(chain) - 1,
                 dtype=site.dtype,
-                calls=tuple(_between(call, before, done) for call in site.calls),
+                calls=calls,
+                positions=sum(call.batch * kind.positions(call) for call in calls),
             )
         )
     return tuple(ops)
@@ -36,75 +40,38 @@ def price(site: Site, chain: Sequence[Link]) -> tuple[Op, ...]:
 def build(
     site: Site, chain: Sequence[Link], factors: Sequence[Tensor], bias: Tensor | None
 ) -> nn.Module:
-    """Stock layers holding the factors, in the site's dtype; only the last has the bias."""
-    last = len(chain) - 1
-    layers = [
-        _layer(site, link, factor, bias if index == last else None)
+    """What stands in the layer's place: stock layers holding the factors, in the site's dtype,
+    of which only the last has the bias."""
+    kind, last = LAYERS[site.kind], len(chain) - 1
+    links = [
+        kind.link(site, link, factor, bias if index == last else None)
         for index, (link, factor) in enumerate(zip(chain, factors))
     ]
-    return layers[0] if last == 0 else nn.Sequential(*layers)
+    return kind.assemble(site, links)
 
 
 def compose(chain: Sequence[Link], factors: Sequence[Tensor]) -> Tensor:
-    """The weight a chain computes. Each spatial axis is carried by one link only, so kernels
-    multiply position by position and channels contract like matrices."""
-    weight = _full(chain[0], factors[0])
+    """The weight ``(out, in, *kernel)`` that a chain computes. Each spatial axis is carried by one
+    link only, so kernels multiply position by position and channels contract like matrices."""
+    weight = _full(factors[0], int(chain[0].groups))
     for link, factor in zip(chain[1:], factors[1:]):
-        if link.depthwise:
-            weight = factor * weight
-        else:
-            weight = torch.einsum("oc...,ci...->oi...", factor, weight)
+        weight = _after(weight, factor, int(link.groups))
     return weight
 
 
-def _full(link: Link, factor: Tensor) -> Tensor:
-    """A depthwise kernel as the diagonal of a full one."""
-    if not link.depthwise:
+def _full(factor: Tensor, groups: int) -> Tensor:
+    """A kernel ``(out, in / groups, ...)`` with the blocks of its groups along the diagonal."""
+    if groups == 1:
         return factor
-    return torch.diag_embed(factor.squeeze(1).movedim(0, -1)).movedim((-2, -1), (0, 1))
+    blocks = torch.diag_embed(factor.unflatten(0, (groups, -1)).movedim(0, -1))
+    return blocks.movedim((-2, -1), (0, 2)).flatten(2, 3).flatten(0, 1)
 
 
-def _pick(link: Link, values: tuple[int, ...]) -> tuple[int, ...]:
-    """The values of the axes that the link carries, 1 along the others."""
-    return tuple(v if axis in link.axes else 1 for axis, v in enumerate(values))
-
-
-def _between(call: Call, before: frozenset[int], done: frozenset[int]) -> Call:
-    """The call as one link sees it: axes already carried have their output size."""
-
-    def size(carried: frozenset[int]) -> tuple[int, ...]:
-        pairs = zip(call.in_size, call.out_size)
-        return tuple(o if axis in carried else i for axis, (i, o) in enumerate(pairs))
-
-    return Call(call.batch, size(before), size(done))
-
-
-def _layer(site: Site, link: Link, factor: Tensor, bias: Tensor | None) -> nn.Module:
-    """One stock layer with the given kernel and bias."""
-    n, m = int(link.in_channels), int(link.out_channels)
-    if site.kind == "linear":
-        layer: nn.Module = nn.utils.skip_init(nn.Linear, n, m, bias=bias is not None)
-    else:
-        layer = nn.utils.skip_init(
-            LAYERS[site.kind],
-            n,
-            m,
-            _pick(link, site.kernel),
-            stride=_pick(link, site.stride),
-            padding=_padding(site, link),
-            dilation=_pick(link, site.dilation),
-            groups=n if link.depthwise else 1,
-            bias=bias is not None,
-            padding_mode=site.padding_mode if link.axes else "zeros",
-        )
-    layer.weight = nn.Parameter(factor.detach().to(site.dtype).contiguous())
-    if bias is not None:
-        layer.bias = nn.Parameter(bias.detach().clone())
-    return layer
-
-
-def _padding(site: Site, link: Link) -> tuple[int, ...] | str:
-    """Padding along the carried axes only; ``"same"`` does that by itself."""
-    if isinstance(site.padding, str):
-        return site.padding
-    return tuple(p if axis in link.axes else 0 for axis, p in enumerate(site.padding))
+def _after(weight: Tensor, factor: Tensor, groups: int) -> Tensor:
+    """The weight ``(mid, in, ...)`` followed by a kernel ``(out, mid / groups, ...)``."""
+    if groups == len(weight) == len(factor):
+        return factor * weight
+    if groups == 1:
+        return torch.einsum("oc...,ci...->oi...", factor, weight)
+    parts = (tensor.unflatten(0, (groups, -1)) for tensor in (factor, weight))
+    return torch.einsum("goc...,gci...->goi...", *parts).flatten(0, 1)

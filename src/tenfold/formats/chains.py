@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d)
+from tenfold.layers import is_link, put_weight, weight_of
+
 SWEEPS = 20
 
 
 def chains(model: nn.Module) -> Iterator[list[Any]]:
-    """Every ``Sequential`` of two and more linear layers, of which only the last has a bias and
-    none serves elsewhere too, as a layer or by its weight."""
+    """Every ``Sequential`` of two and more linear layers over as many axes, of which only the last
+    has a bias and none serves elsewhere too, as a layer or by its weight."""
     owners = Counter(
         id(owned)
         for module in model.modules()
@@ -30,24 +31,12 @@ def chains(model: nn.Module) -> Iterator[list[Any]]:
     for module in model.modules():
         links: list[Any] = list(module.children()) if type(module) is nn.Sequential else []
         plain = all(
-            scalable(link) and owners[id(link)] == owners[id(link.weight)] == 1 for link in links
+            is_link(link) and owners[id(link)] == owners[id(link.weight)] == 1 for link in links
         )
-        if plain and len(links) > 1 and all(link.bias is None for link in links[:-1]):
+        if not plain or len({link.weight.ndim for link in links}) != 1 or len(links) < 2:
+            continue
+        if all(link.bias is None for link in links[:-1]):
             yield links
-
-
-def scalable(link: nn.Module) -> bool:
-    """Whether a module is a stock layer whose weight is its own, depthwise or without groups."""
-    if type(link) not in KINDS or "weight" not in link._parameters:
-        return False
-    if getattr(link, "groups", 1) == 1:
-        return True
-    return link.groups == link.in_channels == link.out_channels
-
-
-def links_of(module: nn.Module) -> list[Any]:
-    """The layers of a chain, or the one layer that a chain of one is."""
-    return list(module) if isinstance(module, nn.Sequential) else [module]
 
 
 def balance_all(model: nn.Module) -> None:
@@ -67,32 +56,30 @@ def balance(links: list[Any]) -> None:
             scale_incoming(right, 1 / ratio)
 
 
-def outgoing(link: Any) -> Tensor:
+def outgoing(link: nn.Module) -> Tensor:
     """Root mean square of the weights that make each output channel, ``(out,)``."""
-    return link.weight.detach().flatten(1).square().mean(1).sqrt()
+    return weight_of(link).detach().flatten(1).square().mean(1).sqrt()
 
 
-def incoming(link: Any) -> Tensor:
+def incoming(link: nn.Module) -> Tensor:
     """Root mean square of the weights that read each input channel, ``(in,)``."""
-    weight = link.weight.detach()
-    if grouped(link):
-        return outgoing(link)
-    return weight.transpose(0, 1).flatten(1).square().mean(1).sqrt()
+    weight = by_group(link).transpose(1, 2)  # groups, in, out, *kernel
+    return weight.flatten(0, 1).flatten(1).square().mean(1).sqrt()
 
 
-def scale_outgoing(link: Any, factor: Tensor) -> None:
+def scale_outgoing(link: nn.Module, factor: Tensor) -> None:
     """Multiply each output channel."""
-    link.weight.mul_(factor.reshape(-1, *[1] * (link.weight.ndim - 1)))
+    weight = weight_of(link).detach()
+    put_weight(link, weight * factor.reshape(-1, *[1] * (weight.ndim - 1)))
 
 
-def scale_incoming(link: Any, factor: Tensor) -> None:
+def scale_incoming(link: nn.Module, factor: Tensor) -> None:
     """Multiply each input channel's weights."""
-    if grouped(link):
-        scale_outgoing(link, factor)
-    else:
-        link.weight.mul_(factor.reshape(1, -1, *[1] * (link.weight.ndim - 2)))
+    weight = by_group(link)
+    scale = factor.reshape(len(weight), 1, -1, *[1] * (weight.ndim - 3))
+    put_weight(link, (weight * scale).flatten(0, 1))
 
 
-def grouped(link: Any) -> bool:
-    """Whether the link is depthwise."""
-    return getattr(link, "groups", 1) > 1
+def by_group(link: nn.Module) -> Tensor:
+    """The weight as ``(groups, out / groups, in / groups, *kernel)``."""
+    return weight_of(link).detach().unflatten(0, (getattr(link, "groups", 1), -1))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tenfold.formats import _als
 from tenfold.formats._base import FORMATS, Format
+from tenfold.formats._groups import PerGroup
 from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
@@ -83,7 +84,7 @@ class Cp(Format):
         (r,) = ranks
         return (
             Link(site.in_channels, r),
-            Link(r, r, site.axes, depthwise=True),
+            Link(r, r, site.axes, groups=r),
             Link(r, site.out_channels),
         )
 
@@ -156,8 +157,8 @@ class CpSeparable(Cp):
         (r,) = ranks
         return (
             Link(site.in_channels, r),
-            Link(r, r, (0,), depthwise=True),
-            Link(r, r, (1,), depthwise=True),
+            Link(r, r, (0,), groups=r),
+            Link(r, r, (1,), groups=r),
             Link(r, site.out_channels),
         )
 
@@ -180,5 +181,5 @@ def _interpolate(knots: list[int], values: Tensor, ranks: Tensor) -> Tensor:
     return torch.lerp(y[right - 1], y[right], share.clamp(0, 1)).exp()
 
 
-FORMATS.add("cp", Cp())
-FORMATS.add("cp-separable", CpSeparable())
+FORMATS.add("cp", PerGroup(Cp()))
+FORMATS.add("cp-separable", PerGroup(CpSeparable()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats.metric import Metric
-from tenfold.values import Link, Real, Site
+from tenfold.values import Link, Op, Real, Site
 
 
 class Dense(Format):
@@ -24,7 +25,12 @@ class Dense(Format):
 
     def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
         """The layer itself."""
-        return (Link(site.in_channels, site.out_channels, site.axes),)
+        return (Link(site.in_channels, site.out_channels, site.axes, site.groups),)
+
+    def ops(self, site: Site, ranks: Sequence[Real]) -> tuple[Op, ...]:
+        """The layer with what it holds beside weight and bias."""
+        (op,) = super().ops(site, ranks)
+        return (replace(op, extra_params=site.extra_params, extra_bytes=site.extra_bytes),)
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> Tensor:
         """The weight as it is: nothing is decomposed."""
@@ -35,8 +41,12 @@ class Dense(Format):
         return torch.zeros(len(ranks), dtype=torch.float64)
 
     def factors(self, state: Tensor, ranks: Sequence[int]) -> tuple[Tensor, ...]:
-        """The weight ``(out, in, *kernel)``."""
+        """The weight ``(out, in / groups, *kernel)``."""
         return (state.float(),)
+
+    def dense(self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor]) -> Tensor:
+        """The weight itself."""
+        return factors[0]
 
 
 FORMATS.add("dense", Dense())

@@ -34,14 +34,23 @@ class Root:
 @dataclass(frozen=True)
 class Metric:
     """Roots for the input mode ``(n, n)``, the output mode ``(m, m)`` and, for formats whose
-    first factor sees whole patches, the patch mode ``(n * window, n * window)``."""
+    first factor sees whole patches, the patch mode ``(n * window, n * window)``. A layer with
+    groups has a metric for each in place of these."""
 
     inputs: Root | None = None
     outputs: Root | None = None
     patches: Root | None = None
+    groups: tuple[Metric, ...] = ()
+
+    def per_group(self, groups: int) -> tuple[Metric, ...]:
+        """The metric of each of so many groups."""
+        return (self,) if groups == 1 else self.groups or (Metric(),) * groups
 
     def whiten(self, weight: Tensor) -> Tensor:
-        """``G^1/2 W A^1/2`` for a weight ``(m, n, *kernel)``, in float32."""
+        """``G^1/2 W A^1/2`` for a weight ``(m, n / groups, *kernel)``, in float32."""
+        if self.groups:
+            parts = zip(self.groups, weight.chunk(len(self.groups)))
+            return torch.cat([metric.whiten(part) for metric, part in parts])
         white = along(weight.float(), 0, self.outputs.root if self.outputs else None)
         return along(white, 1, self.inputs.root if self.inputs else None)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from tenfold.formats._base import FORMATS, Format
+from tenfold.formats._groups import PerGroup
 from tenfold.formats._spectrum import spectrum
 from tenfold.formats.metric import Metric
 from tenfold.formats.svd import State
@@ -52,4 +53,4 @@ class SpatialSvd(Format):
         return state.metric.lift_input(down), state.metric.lift_output(across)
 
 
-FORMATS.add("spatial", SpatialSvd())
+FORMATS.add("spatial", PerGroup(SpatialSvd()))

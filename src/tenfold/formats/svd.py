@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tenfold.formats._base import FORMATS, Format
+from tenfold.formats._groups import PerGroup
 from tenfold.formats._spectrum import Spectrum, spectrum
 from tenfold.formats.metric import Metric, along
 from tenfold.values import Link, Real, Site
@@ -107,5 +108,5 @@ class SvdIn(_Svd):
         )
 
 
-FORMATS.add("svd", SvdOut())
-FORMATS.add("svd-in", SvdIn())
+FORMATS.add("svd", PerGroup(SvdOut()))
+FORMATS.add("svd-in", PerGroup(SvdIn()))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tenfold.formats._base import FORMATS, Format
+from tenfold.formats._groups import PerGroup
 from tenfold.formats._spectrum import spectrum
 from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
@@ -96,4 +97,4 @@ def _split(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     return pad(left, (0, missing)), pad(right, (0, 0, 0, missing))
 
 
-FORMATS.add("tt", TensorTrain())
+FORMATS.add("tt", PerGroup(TensorTrain()))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tenfold.formats._base import FORMATS, Format
+from tenfold.formats._groups import PerGroup
 from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
@@ -96,4 +97,4 @@ def _hooi(state: State, r1: int, r2: int) -> tuple[Tensor, Tensor]:
     return inputs, outputs
 
 
-FORMATS.add("tucker", Tucker())
+FORMATS.add("tucker", PerGroup(Tucker()))

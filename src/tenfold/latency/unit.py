@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.formats import FORMATS
+from tenfold.layers import LAYERS, by
 from tenfold.values import Site
 
 
@@ -24,17 +25,10 @@ class Unit:
     def place(self) -> str:
         """The layer that is replaced and the size of its input, in words."""
         site, (call,) = self.site, self.site.calls
-        padding = site.padding if isinstance(site.padding, str) else by(site.padding)
-        kernel = (
-            f" k{by(site.kernel)} s{by(site.stride)} p{padding} d{by(site.dilation)}"
-            f" {site.padding_mode}"
-            if site.kernel
-            else ""
-        )
         dtype = str(site.dtype).removeprefix("torch.")
         return (
-            f"{site.kind} {site.in_channels}->{site.out_channels}{kernel}"
-            f"{' bias' if site.bias else ''} {dtype} on {by((call.batch, *call.in_size))}"
+            f"{LAYERS[site.kind].say(site)}{' bias' if site.bias else ''} {dtype} "
+            f"on {by((call.batch, *call.in_size))}"
         )
 
     @property
@@ -45,8 +39,7 @@ class Unit:
     def example(self) -> Tensor:
         """Noise of the input's shape."""
         (call,) = self.site.calls
-        size = (call.batch, self.site.in_channels, *call.in_size)
-        return torch.randn(size, generator=torch.Generator().manual_seed(0)).to(self.site.dtype)
+        return LAYERS[self.site.kind].example(self.site, call)
 
     def module(self) -> nn.Module:
         """Stock layers of the right shapes, holding noise: zeros could be optimised away."""
@@ -65,8 +58,3 @@ def units_of(site: Site, fmt: str = "dense", ranks: Sequence[int] = ()) -> tuple
         Unit(replace(site, name="", calls=(call,)), fmt, tuple(map(int, ranks)))
         for call in site.calls
     )
-
-
-def by(sizes: Sequence[int]) -> str:
-    """``3x3``."""
-    return "x".join(map(str, sizes))

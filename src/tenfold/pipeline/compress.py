@@ -29,7 +29,7 @@ from tenfold.report import Result, make_report
 from tenfold.search.budget import BudgetSpec
 from tenfold.sense import Sensed, sense
 from tenfold.settings import PlanSettings, make_settings
-from tenfold.survey.stage import check_finite, survey
+from tenfold.survey import check_finite, survey
 from tenfold.training import TuneSettings, tune
 from tenfold.training.lock import holding_lock
 from tenfold.training.settings import settings_for

@@ -8,7 +8,7 @@ that of the log-likelihood at a class drawn from the network's own output, so no
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tenfold.data.batches import logits_of
 from tenfold.data.synthesise import frozen
 from tenfold.formats.metric import Metric, Root
+from tenfold.layers import LAYERS
 from tenfold.network.call import call, evaluating
 from tenfold.network.watch import watching
 from tenfold.values import Site
@@ -34,7 +35,6 @@ class Sums:
     patches: Tensor | float = 0.0
     positions: int = 0
     count: int = 0
-    grads: list[Tensor] = field(default_factory=list)
 
 
 def estimate_moments(
@@ -50,7 +50,7 @@ def estimate_moments(
     with evaluating(model), frozen(model):
         for inputs in batches:
             accumulate(model, by_name, sums, inputs)
-    return {name: metric_of(total) for name, total in sums.items()}
+    return {name: metric_of(total, by_name[name].groups) for name, total in sums.items()}
 
 
 def accumulate(
@@ -88,67 +88,58 @@ def drawn_loss(output: Tensor) -> Tensor:
 
 def add_inputs(sums: Sums, site: Site, x: Tensor) -> None:
     """Input second moments: channels, and whole patches where they are small enough."""
-    x = batched(site, x.float())
-    rows = x.flatten(0, -2) if site.kind == "linear" else x.movedim(1, -1).flatten(0, -2)
+    kind = LAYERS[site.kind]
+    x = kind.batched(site, x.float())
+    rows = kind.rows(site, x)
     # a strided layer sees fewer positions than there are; the mean over all is as good
-    share = positions_of(site) / max(1, len(rows) // len(x)) if site.kind != "linear" else 1.0
+    share = positions_of(site) / max(1, len(rows) // len(x)) if site.axes else 1.0
     sums.inputs = sums.inputs + share * (rows.T @ rows)
     sums.count += len(x)
     if site.window > 1 and site.in_channels * site.window <= PATCH_LIMIT:
-        seen = patches(site, x)
+        seen = kind.fields(site, x)
         sums.patches = sums.patches + seen.T @ seen
 
 
-def batched(site: Site, x: Tensor) -> Tensor:
-    """With a batch mode, which convolutions do not need."""
-    return x.unsqueeze(0) if site.kind != "linear" and x.ndim == len(site.kernel) + 1 else x
-
-
-def positions_of(site: Site) -> float:
-    """Output positions an image, over one call."""
-    return max(1, torch.tensor(site.calls[0].out_size).prod().item()) if site.calls else 1
-
-
-def patches(site: Site, x: Tensor) -> Tensor:
-    """Every receptive field as a row ``(positions, in * window)``."""
-    x = batched(site, x)
-    if site.kind == "conv1d":
-        x = x.unsqueeze(2)
-    kernel = (1, *site.kernel)[-2:]
-    stride, dilation = (1, *site.stride)[-2:], (1, *site.dilation)[-2:]
-    x = F.pad(
-        x, sides(site), mode="constant" if site.padding_mode == "zeros" else site.padding_mode
-    )
-    columns = F.unfold(x, kernel, dilation=dilation, stride=stride)
-    return columns.movedim(1, -1).flatten(0, 1)
-
-
-def sides(site: Site) -> list[int]:
-    """Padding left, right, above and below, as the layer itself pads."""
-    kernel, dilation = (1, *site.kernel)[-2:], (1, *site.dilation)[-2:]
-    if site.padding == "valid":
-        return [0] * 4
-    if isinstance(site.padding, str):
-        reach = [d * (k - 1) for d, k in zip(dilation, kernel)]
-        return [side for r in reversed(reach) for side in (r // 2, r - r // 2)]
-    return [side for p in reversed((0, *site.padding)[-2:]) for side in (p, p)]
+def positions_of(site: Site) -> int:
+    """Positions an image at which the weight is applied, over one call."""
+    return max(1, LAYERS[site.kind].positions(site.calls[0])) if site.calls else 1
 
 
 def add_gradient(sums: Sums, site: Site, grad: Tensor) -> None:
     """Second moment of the output's gradient."""
-    grad = batched(site, grad.detach().float())
-    rows = grad.flatten(0, -2) if site.kind == "linear" else grad.movedim(1, -1).flatten(0, -2)
+    kind = LAYERS[site.kind]
+    rows = kind.rows(site, kind.batched(site, grad.detach().float()))
     sums.outputs = sums.outputs + rows.T @ rows
     sums.positions += len(rows)
 
 
-def metric_of(sums: Sums) -> Metric:
-    """Roots of the mean moments; the identity where nothing was seen."""
+def metric_of(sums: Sums, groups: int = 1) -> Metric:
+    """Roots of the mean moments, group by group; the identity where nothing was seen."""
+    if groups > 1:
+        return Metric(groups=tuple(metric_of(part_of(sums, k, groups)) for k in range(groups)))
     count = max(1, sums.count)
     return Metric(
         inputs=_root(sums.inputs, count),
         outputs=_root(sums.outputs, max(1, sums.positions)),
         patches=_root(sums.patches, count),
+    )
+
+
+def part_of(sums: Sums, index: int, groups: int) -> Sums:
+    """The moments of one group's channels."""
+
+    def block(total: Tensor | float) -> Tensor | float:
+        if not isinstance(total, Tensor):
+            return total
+        size = len(total) // groups
+        own = slice(index * size, (index + 1) * size)
+        return total[own, own]
+
+    return replace(
+        sums,
+        inputs=block(sums.inputs),
+        outputs=block(sums.outputs),
+        patches=block(sums.patches),
     )
 
 

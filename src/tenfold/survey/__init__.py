@@ -1,5 +1,6 @@
-"""model, example -> Survey: the layers that can be factored, and why the others cannot."""
+"""model, example -> Survey: which layers can be factored, and why the others cannot."""
 
-from tenfold.survey.stage import check_finite, describe, survey
+from tenfold.survey.checks import check_finite
+from tenfold.survey.stage import survey
 
-__all__ = ["check_finite", "describe", "survey"]
+__all__ = ["check_finite", "survey"]

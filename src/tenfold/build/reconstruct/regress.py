@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.layers import LAYERS
 from tenfold.machine.processes import share, world
 from tenfold.network.call import call
 from tenfold.network.watch import watching
-from tenfold.sense.moments import batched, patches
 from tenfold.values import Site
 
 POSITIONS = 2**18  # receptive fields looked at over all inputs; more add time, not knowledge
@@ -37,7 +37,7 @@ class Regression:
 
     @classmethod
     def empty(cls, site: Site) -> Regression:
-        """Sums of nothing."""
+        """Sums of nothing, for a layer without groups."""
         p, out = site.in_channels * site.window, site.out_channels
         zeros = partial(torch.zeros, dtype=torch.float32)  # whatever the caller's default is
         return cls(zeros(p, p), zeros(out, p), zeros(p), zeros(out))
@@ -78,45 +78,55 @@ class _Reached(Exception):
 @torch.no_grad()
 def regress(
     original: nn.Module, built: nn.Module, site: Site, calls: int, batches: Sequence[Any]
-) -> Regression:
-    """Moments of one site over batches of inputs, each network run as far as the site's last
-    call of ``calls``; with several processes each takes every n-th batch."""
+) -> list[Regression]:
+    """Moments of each group of one site over batches of inputs, each network run as far as the
+    site's last call of ``calls``; with several processes each takes every n-th batch."""
     limit = POSITIONS // (calls * len(batches))
-    sums, together = Regression.empty(site), world().size
+    sums, together = empty_of_groups(site), world().size
 
-    def sums_of(inputs: Any) -> Regression:
+    def sums_of(inputs: Any) -> list[Regression]:
         wanted = seen_at(original, site.name, inputs, calls, output=True)
         given = seen_at(built, site.name, inputs, calls, output=False)
         return regress_on(site, given, wanted, limit)
 
     for start in range(0, len(batches), together):  # no more held than there are processes
-        for part in share(sums_of, batches[start : start + together]):
-            sums.merge(part)
+        for parts in share(sums_of, batches[start : start + together]):
+            for mine, theirs in zip(sums, parts):
+                mine.merge(theirs)
     return sums
+
+
+def empty_of_groups(site: Site) -> list[Regression]:
+    """Sums of nothing, one a group."""
+    return [Regression.empty(site.group) for _ in range(site.groups)]
 
 
 def regress_on(
     site: Site, given: Sequence[Tensor], wanted: Sequence[Tensor], limit: int
-) -> Regression:
-    """Moments over the calls of one batch, of about ``limit`` receptive fields each at most."""
-    sums = Regression.empty(site)
+) -> list[Regression]:
+    """Moments of each group over the calls of one batch, of about ``limit`` receptive fields each
+    at most."""
+    sums = empty_of_groups(site)
     for x, y in zip(given, wanted):
         step = max(1, y.numel() // site.out_channels // max(1, limit))
         for fields, outputs in receptive_fields(site, x.float().cpu(), y.float().cpu()):
-            sums.add(fields[::step], outputs[::step])
+            pairs = zip(*(rows[::step].chunk(site.groups, 1) for rows in (fields, outputs)))
+            for part, (some, theirs) in zip(sums, pairs):
+                part.add(some, theirs)
     return sums
 
 
 def receptive_fields(site: Site, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rows ``(n, p)`` of input and ``(n, out)`` of output, a few images at a time."""
-    if site.kind == "linear":
-        yield x.flatten(0, -2), y.flatten(0, -2)
-        return
-    x, y = batched(site, x), batched(site, y)
-    numbers = y[0, 0].numel() * site.in_channels * site.window
-    size = max(1, CHUNK // numbers)
+    """Rows ``(n, in * window)`` of input and ``(n, out)`` of output, a few images at a time where
+    fields overlap."""
+    kind = LAYERS[site.kind]
+    x, y = kind.batched(site, x), kind.batched(site, y)
+    size = len(x)
+    if site.axes:
+        numbers = len(kind.rows(site, y[:1])) * site.in_channels * site.window
+        size = max(1, CHUNK // max(1, numbers))
     for some, theirs in zip(x.split(size), y.split(size)):
-        yield patches(site, some), theirs.movedim(1, -1).flatten(0, -2)
+        yield kind.fields(site, some), kind.rows(site, theirs)
 
 
 def seen_at(model: nn.Module, name: str, inputs: Any, calls: int, output: bool) -> list[Tensor]:

@@ -18,13 +18,12 @@ from tenfold.build.reconstruct.followers import Called, follow
 from tenfold.build.reconstruct.quadratic import ask
 from tenfold.build.reconstruct.regress import Regression, regress
 from tenfold.formats import FORMATS
-from tenfold.formats.chains import links_of
 from tenfold.formats.metric import Metric
+from tenfold.layers import describe, links_of, put_weight, weight_of
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import evaluating
 from tenfold.network.copying import copy_of
-from tenfold.survey.stage import describe
 from tenfold.values import Choice, Plan
 
 
@@ -61,24 +60,30 @@ def renew(
     batches: Sequence[Any],
     metric: Metric,
 ) -> None:
-    """Fit one layer in place, then its mean."""
+    """Fit one layer in place, group by group, then its mean."""
     layer = original.get_submodule(choice.site)
     site, fmt = describe(layer, choice.site), FORMATS[choice.format]
     links = links_of(better.get_submodule(choice.site))
     sums = regress(original, better, site, called.calls, batches)
     central = links[-1].bias is not None or called.batchnorm is not None
-    weight = layer.weight.detach().float().cpu().flatten(1)  # type: ignore[union-attr, operator]
-    wanted = ask(*sums.moments(central), importance(metric, len(weight)), weight)
+    weight = weight_of(layer).detach().float().cpu().flatten(1)
+    wanted = [
+        ask(*part.moments(central), importance(white, len(own)), own)
+        for part, white, own in zip(sums, metric.per_group(site.groups), weight.chunk(site.groups))
+    ]
 
     def compose(factors: Sequence[Tensor]) -> Tensor:
-        return fmt.dense(site, choice.ranks, factors)
+        return fmt.dense(site.group, choice.ranks, factors)
 
     with torch.no_grad():
-        factors = [link.weight.detach().float().cpu() for link in links]
-        found = on_first_process(lambda: fit(factors, compose, wanted))
-        for link, factor in zip(links, found):
-            link.weight.copy_(factor)
-        centre(better, links[-1], called, sums, compose(found).flatten(1))
+        factors = [weight_of(link).detach().float().cpu() for link in links]
+        parts = list(zip(*(factor.chunk(site.groups) for factor in factors)))
+        fitted = on_first_process(
+            lambda: [fit(part, compose, goal) for part, goal in zip(parts, wanted)]
+        )
+        for link, factor in zip(links, zip(*fitted)):
+            put_weight(link, torch.cat(factor))
+        centre(better, links[-1], called, sums, [compose(part).flatten(1) for part in fitted])
 
 
 def importance(metric: Metric, outputs: int) -> Tensor:
@@ -89,12 +94,19 @@ def importance(metric: Metric, outputs: int) -> Tensor:
     return moment / moment.diagonal().mean().clamp_min(1e-30)
 
 
-def centre(better: nn.Module, last: Any, called: Called, sums: Regression, weight: Tensor) -> None:
+def centre(
+    better: nn.Module,
+    last: Any,
+    called: Called,
+    sums: Sequence[Regression],
+    weights: Sequence[Tensor],
+) -> None:
     """Make the mean output what the original's is, in the bias or in the BatchNorm that follows."""
-    x, y = sums.means()
+    means = [part.means() for part in sums]
+    reached = torch.cat([weight @ x for weight, (x, _) in zip(weights, means)])
+    aim = torch.cat([y for _, y in means])
     if last.bias is not None:
-        last.bias.copy_(y - weight @ x)
+        last.bias.copy_(aim - reached)
     elif called.batchnorm is not None:
         running: Any = better.get_submodule(called.batchnorm).running_mean
-        change = weight @ x - y
-        running.add_(change.to(running))
+        running.add_((reached - aim).to(running))

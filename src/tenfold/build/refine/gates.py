@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
-from tenfold.formats.chains import links_of
+from tenfold.layers import links_of, weight_of
 from tenfold.network.watch import watching
 from tenfold.values import Limit, Link, Real, Site
 
@@ -25,7 +25,8 @@ OPEN = 2.5  # logit of a gate at the start: 0.92
 
 @dataclass(frozen=True)
 class Gated:
-    """One factored layer: its links, and a vector of gate logits a rank."""
+    """One factored layer: its links, and a vector of gate logits a rank, which all groups of the
+    layer share."""
 
     site: Site
     format: str
@@ -43,11 +44,12 @@ class Gated:
         return COSTS[name].total(FORMATS[self.format].ops(self.site, ranks))
 
     def weight(self) -> Tensor:
-        """The composed weight with its gates, ``(out, in, *kernel)``."""
-        factors = [link.weight for link in self.links]
+        """The composed weight with its gates, ``(out, in / groups, *kernel)``."""
+        factors = [weight_of(link) for link in self.links]
         for cut, gate in zip(self.cuts, self.gates()):
             first = factors[cut[0]]
-            factors[cut[0]] = first * gate.reshape(-1, *[1] * (first.ndim - 1))
+            channels = gate.repeat(self.site.groups)
+            factors[cut[0]] = first * channels.reshape(-1, *[1] * (first.ndim - 1))
         ranks = [len(logit) for logit in self.logits]
         return FORMATS[self.format].dense(self.site, ranks, factors)
 
@@ -55,11 +57,10 @@ class Gated:
 def gate(site: Site, name: str, ranks: Sequence[int], module: nn.Module) -> Gated:
     """Open gates on a chain as it was built."""
     links = links_of(module)
-    cuts = cuts_of(FORMATS[name].chain(site, ranks))
-    like: Tensor = links[0].weight
-    logits = tuple(
-        torch.full((rank,), OPEN, device=like.device, requires_grad=True) for rank in ranks
-    )
+    several = tuple(range(2, 2 + len(ranks)))  # a single channel tells depthwise from full no more
+    cuts = cuts_of(FORMATS[name].chain(site.group, several))
+    device = weight_of(links[0]).device
+    logits = tuple(torch.full((rank,), OPEN, device=device, requires_grad=True) for rank in ranks)
     return Gated(site, name, links, cuts, logits)
 
 
@@ -67,7 +68,8 @@ def cuts_of(chain: Sequence[Link]) -> tuple[tuple[int, ...], ...]:
     """Boundaries between links, in groups: a depthwise link ties the two beside it."""
     groups: list[list[int]] = []
     for boundary in range(len(chain) - 1):
-        if groups and chain[boundary].depthwise:
+        link = chain[boundary]
+        if groups and link.groups == link.in_channels:
             groups[-1].append(boundary)
         else:
             groups.append([boundary])
@@ -80,7 +82,7 @@ def gating(layers: Sequence[Gated]) -> Iterator[None]:
 
     def scale(layer: Gated, rank: int) -> Any:
         def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
-            gates = torch.sigmoid(layer.logits[rank]).to(output.dtype)
+            gates = torch.sigmoid(layer.logits[rank]).to(output.dtype).repeat(layer.site.groups)
             return output * gates.reshape(-1, *[1] * len(layer.site.kernel))
 
         return hook

@@ -11,6 +11,7 @@ from torch import Tensor
 from tenfold.build.refine.gates import Gated
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
+from tenfold.layers import weight_of
 from tenfold.values import Limit
 
 Ranks = list[list[int]]  # per layer, per rank
@@ -73,15 +74,15 @@ def fits(
 @torch.no_grad()
 def cut_down(layer: Gated, ranks: Sequence[int]) -> tuple[Tensor, ...]:
     """The factors of the components with the most open gates, gates folded in."""
-    factors = [link.weight.detach().clone() for link in layer.links]
-    chain = FORMATS[layer.format].chain(layer.site, ranks)
+    factors, groups = [weight_of(link).detach().clone() for link in layer.links], layer.site.groups
     for cut, gate, kept in zip(layer.cuts, layer.gates(), ranks):
-        rows = gate.detach().argsort(descending=True)[:kept].sort().values
+        open_gates = gate.detach()
+        rows = open_gates.argsort(descending=True)[:kept].sort().values
         for place, boundary in enumerate(cut):
-            left = factors[boundary][rows]
+            left = factors[boundary].unflatten(0, (groups, -1))[:, rows]
             if place == 0:
-                left = left * gate.detach()[rows].reshape(-1, *[1] * (left.ndim - 1))
-            factors[boundary] = left
-            if not chain[boundary + 1].depthwise:
+                left = left * open_gates[rows].reshape(-1, *[1] * (left.ndim - 2))
+            factors[boundary] = left.flatten(0, 1)
+            if factors[boundary + 1].shape[1] == len(open_gates):  # not so in a depthwise link
                 factors[boundary + 1] = factors[boundary + 1][:, rows]
     return tuple(factors)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tenfold.build.refine.gates import Gated, gating, usage
 from tenfold.data.batches import Batch
+from tenfold.layers import weight_of
 from tenfold.machine.precision import autocast
 from tenfold.machine.progress import Progress
 from tenfold.network.inputs import to_device
@@ -54,7 +55,7 @@ def train(
         [{"params": weights, "lr": FACTOR_RATE}, {"params": gates, "lr": GATE_RATE}]
     )
     objective = Objective(student, original, DISTIL, None)
-    goals = [original.get_submodule(layer.site.name).weight.detach() for layer in layers]  # type: ignore[operator]
+    goals = [weight_of(original.get_submodule(layer.site.name)).detach() for layer in layers]
     prices = torch.zeros(len(setting.limits))
     trace = []
     with gating(layers), sparing_slow_kernels(student), torch.enable_grad():

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tenfold.curves.trace import Curve
+from tenfold.formats import states_of
 from tenfold.search.methods._base import METHODS, Found
 from tenfold.search.methods._nearest import Wanted, scaled_to_fit
 from tenfold.search.problem import Menu, Problem
@@ -39,12 +41,17 @@ def bayes_ranks(menu: Menu, curves: Sequence[Curve]) -> Wanted | None:
 
 
 def ranks_of(curve: Curve) -> tuple[int, ...]:
+    """The mean over the groups of a layer, most of which have one."""
+    ranks = [ranks_of_group(curve.format, state) for state in states_of(curve.state)]
+    return tuple(round(sum(values) / len(values)) for values in zip(*ranks))
+
+
+def ranks_of_group(name: str, state: Any) -> tuple[int, ...]:
     """VBMF on both channel unfoldings for Tucker-2, on the folded matrix for SVD."""
-    if curve.format == "tucker":
-        white = curve.state.white
-        inputs = white.transpose(0, 1).flatten(1)
-        return evbmf_rank(inputs), evbmf_rank(white.flatten(1))
-    return (evbmf_rank(curve.state.spectrum.matrix),)
+    if name == "tucker":
+        inputs = state.white.transpose(0, 1).flatten(1)
+        return evbmf_rank(inputs), evbmf_rank(state.white.flatten(1))
+    return (evbmf_rank(state.spectrum.matrix),)
 
 
 def evbmf_rank(matrix: Tensor) -> int:

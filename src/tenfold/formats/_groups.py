@@ -1,0 +1,103 @@
+"""Layers with groups: each group has factors of its own, all have the same ranks.
+
+The chains of the groups lie side by side in one chain of stock layers with groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tenfold.formats._base import Format
+from tenfold.formats.metric import Metric
+from tenfold.values import Link, Real, Site
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the analysis of each group left, its share of the energy, and the layer's metric."""
+
+    states: tuple[Any, ...]
+    shares: Tensor  # (groups,), float64
+    metric: Metric
+
+
+class PerGroup(Format):
+    """A format for layers with groups too; for others it is the format itself."""
+
+    def __init__(self, one: Format) -> None:
+        self.one, self.name, self.error_is = one, one.name, one.error_is
+
+    def refuses(self, site: Site) -> str | None:
+        """What is in the way of the format in one group."""
+        return self.one.refuses(site.group)
+
+    def rank_limits(self, site: Site) -> tuple[int, ...]:
+        """The largest useful ranks of a group."""
+        return self.one.rank_limits(site.group)
+
+    def chain(self, site: Site, ranks: Sequence[Real]) -> tuple[Link, ...]:
+        """The links of all groups side by side."""
+        return tuple(side_by_side(link, site.groups) for link in self.one.chain(site.group, ranks))
+
+    def analyse(self, site: Site, weight: Tensor, metric: Metric) -> Any:
+        """The format's own state, or the states of the groups."""
+        if site.groups == 1:
+            return self.one.analyse(site, weight, metric)
+        states, energies = [], []
+        for part, white in zip(weight.chunk(site.groups), metric.per_group(site.groups)):
+            states.append(self.one.analyse(site.group, part, white))
+            energies.append(white.whiten(part).double().square().sum())
+        energy = torch.stack(energies)
+        return Parts(tuple(states), energy / energy.sum().clamp_min(1e-300), metric)
+
+    def errors(self, state: Any, ranks: Tensor) -> Tensor:
+        """The mean over groups, weighted by their energy."""
+        if not isinstance(state, Parts):
+            return self.one.errors(state, ranks)
+        errors = torch.stack([self.one.errors(part, ranks) for part in state.states], 1)
+        return errors @ state.shares.to(errors)
+
+    def factors(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """Kernels of the groups, one after the other along their outputs."""
+        return joined(lambda part: self.one.factors(part, ranks), state)
+
+    def sketch(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """The same from the format's sketches."""
+        return joined(lambda part: self.one.sketch(part, ranks), state)
+
+    def samples(self, state: Any, ranks: Tensor) -> Tensor:
+        """Those that the format chooses for the first group."""
+        return self.one.samples(states_of(state)[0], ranks)
+
+    def dense(self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor]) -> Tensor:
+        """The weight ``(out, in / groups, *kernel)``."""
+        if site.groups == 1:
+            return self.one.dense(site, ranks, factors)
+        parts = zip(*(factor.chunk(site.groups) for factor in factors))
+        return torch.cat([self.one.dense(site.group, ranks, part) for part in parts])
+
+
+def states_of(state: Any) -> tuple[Any, ...]:
+    """The state of each group, or the one there is."""
+    return state.states if isinstance(state, Parts) else (state,)
+
+
+def joined(kernels: Callable[[Any], tuple[Tensor, ...]], state: Any) -> tuple[Tensor, ...]:
+    """Kernels made for each group, joined along their outputs."""
+    if not isinstance(state, Parts):
+        return kernels(state)
+    return tuple(torch.cat(parts) for parts in zip(*map(kernels, state.states)))
+
+
+def side_by_side(link: Link, groups: int) -> Link:
+    """As many links of this kind in one."""
+    if groups == 1:
+        return link
+    return Link(
+        groups * link.in_channels, groups * link.out_channels, link.axes, groups * link.groups
+    )

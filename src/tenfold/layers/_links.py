@@ -1,0 +1,33 @@
+"""The stock layers of a chain: made, found and written to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from tenfold.layers._read import kind_of, require_kind
+
+
+def filled(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    """A new layer with a weight, in the layer's own orientation, and a copy of a bias."""
+    layer.weight = nn.Parameter(weight.detach().contiguous())
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach().clone())
+    return layer
+
+
+def is_link(module: nn.Module) -> bool:
+    """Whether a module is a stock layer with a weight of its own, as ``Kind.link`` makes them."""
+    kind = kind_of(module)
+    return kind is not None and type(module) is kind.stock and "weight" in module._parameters
+
+
+def links_of(module: nn.Module) -> list[Any]:
+    """The links of whatever stands in a layer's place, input first."""
+    return [part for part in module.modules() if is_link(part)]
+
+
+def put_weight(link: nn.Module, weight: Tensor) -> None:
+    """Write a weight ``(out, in / groups, *kernel)`` into a link. Gradients have to be off."""
+    require_kind(link).put(link, weight)

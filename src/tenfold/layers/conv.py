@@ -1,0 +1,85 @@
+"""Conv1d and Conv2d, with any stride, dilation and padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tenfold.layers._base import LAYERS, Kind
+from tenfold.layers._links import filled
+from tenfold.values import Call, Link, Site
+
+
+class Convolution(Kind):
+    """A stock convolution over any number of axes."""
+
+    def __init__(self, stock: type[nn.Module]) -> None:
+        self.name, self.stock = stock.__name__.lower(), stock
+
+    def refuses(self, module: nn.Module) -> str | None:
+        """Groups, beside what any layer is refused for."""
+        reason, groups = super().refuses(module), module.groups
+        if reason is None and groups != 1:
+            reason = f"it has {groups} groups, between which there is nothing to factor"
+        return reason
+
+    def describe(self, module: nn.Module, name: str, calls: tuple[Call, ...] = ()) -> Site:
+        """Every argument of the layer."""
+        layer: Any = module
+        return Site(
+            name,
+            self.name,
+            layer.in_channels,
+            layer.out_channels,
+            kernel=tuple(layer.kernel_size),
+            stride=tuple(layer.stride),
+            padding=layer.padding if isinstance(layer.padding, str) else tuple(layer.padding),
+            dilation=tuple(layer.dilation),
+            groups=layer.groups,
+            padding_mode=layer.padding_mode,
+            bias=layer.bias is not None,
+            dtype=layer.weight.dtype,
+            calls=calls,
+        )
+
+    def fields(self, site: Site, x: Tensor) -> Tensor:
+        """Windows of the padded input, as the kernel is laid over it."""
+        mode = "constant" if site.padding_mode == "zeros" else site.padding_mode
+        x = F.pad(x, sides(site), mode=mode)
+        for axis, (k, stride, d) in enumerate(zip(site.kernel, site.stride, site.dilation)):
+            x = x.unfold(2 + axis, d * (k - 1) + 1, stride)[..., ::d]
+        x = x.movedim(1, 1 + len(site.axes))  # batch, out axes, channels, kernel
+        return x.reshape(-1, site.in_channels * site.window)
+
+    def link(self, site: Site, link: Link, factor: Tensor, bias: Tensor | None) -> nn.Module:
+        """A convolution that strides, dilates and pads along the axes it carries alone."""
+        padding = site.padding if isinstance(site.padding, str) else link.along(site.padding, 0)
+        layer = nn.utils.skip_init(
+            self.stock,
+            int(link.in_channels),
+            int(link.out_channels),
+            link.along(site.kernel),
+            stride=link.along(site.stride),
+            padding=padding,  # "same" is nothing along an axis of one
+            dilation=link.along(site.dilation),
+            groups=int(link.groups),
+            bias=bias is not None,
+            padding_mode=site.padding_mode if link.axes else "zeros",
+        )
+        return filled(layer, factor.to(site.dtype), bias)
+
+
+def sides(site: Site) -> list[int]:
+    """Padding before and after, the last axis first, as the layer itself pads."""
+    if site.padding == "valid":
+        return [0] * 2 * len(site.axes)
+    if isinstance(site.padding, str):
+        reach = [d * (k - 1) for d, k in zip(site.dilation, site.kernel)]
+        return [side for r in reversed(reach) for side in (r // 2, r - r // 2)]
+    return [side for p in reversed(site.padding) for side in (p, p)]
+
+
+LAYERS.add("conv1d", Convolution(nn.Conv1d))
+LAYERS.add("conv2d", Convolution(nn.Conv2d))

@@ -1,0 +1,374 @@
+"""What every kind of layer must keep: those that are registered, and kinds that live in tests."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import tenfold
+from tenfold.build.rebuild import rebuild
+from tenfold.build.refine.gates import gate, gating
+from tenfold.build.refine.harden import cut_down
+from tenfold.costs import COSTS
+from tenfold.formats import FORMATS
+from tenfold.formats.chains import balance, chains, incoming, outgoing
+from tenfold.formats.metric import Metric
+from tenfold.latency.unit import units_of
+from tenfold.layers import LAYERS, describe, is_link, kind_of, links_of, put_weight, weight_of
+from tenfold.pipeline import realise
+from tenfold.survey import survey
+from tests.kinds import toys_registered
+from tests.kinds.standardised import StandardisedConv
+from tests.kinds.swapped import SwappedLinear
+
+torch.manual_seed(0)
+LAYERS_AND_INPUTS = {
+    "linear": (nn.Linear(12, 9), (2, 3, 12)),
+    "linear, a vector": (nn.Linear(12, 9), (12,)),
+    "linear, double": (nn.Linear(12, 9, bias=False, dtype=torch.float64), (4, 12)),
+    "conv1d": (nn.Conv1d(6, 8, 4, stride=2, padding=1), (2, 6, 11)),
+    "conv1d, circular": (nn.Conv1d(6, 8, 3, padding=1, padding_mode="circular"), (2, 6, 11)),
+    "conv2d": (nn.Conv2d(6, 8, (3, 5), stride=(2, 1), padding=(1, 2)), (2, 6, 9, 8)),
+    "conv2d, same": (nn.Conv2d(6, 8, (4, 3), padding="same", dilation=(1, 2)), (2, 6, 9, 8)),
+    "conv2d, no batch": (nn.Conv2d(6, 8, 3, bias=False), (6, 9, 8)),
+    "conv2d, pointwise": (nn.Conv2d(6, 8, 1, stride=2), (2, 6, 9, 8)),
+    "transposed": (nn.ConvTranspose2d(6, 8, 3, stride=2, padding=1), (2, 6, 5, 4)),
+    "transposed, uneven": (
+        nn.ConvTranspose2d(
+            6, 8, (2, 3), stride=(1, 3), padding=(0, 2), output_padding=(0, 1), dilation=(3, 1)
+        ),
+        (2, 6, 5, 4),
+    ),
+    "groups": (nn.Conv2d(8, 12, 3, padding=1, groups=2), (2, 8, 7, 6)),
+    "groups, pointwise": (nn.Conv2d(12, 9, 1, groups=3, bias=False), (2, 12, 7, 6)),
+    "swapped": (SwappedLinear(12, 9), (2, 3, 12)),
+    "standardised": (StandardisedConv(6, 8, 3, stride=2), (2, 6, 9, 8)),
+    "standardised, dilated": (StandardisedConv(6, 8, (2, 3), dilation=2, bias=False), (2, 6, 9, 8)),
+}
+with toys_registered():
+    COVERED = {describe(layer, label).kind for label, (layer, _) in LAYERS_AND_INPUTS.items()}
+    KINDS = set(LAYERS)
+    IN_FORMATS = [
+        (label, name)
+        for label, (layer, _) in LAYERS_AND_INPUTS.items()
+        for name in FORMATS
+        if FORMATS[name].refuses(describe(layer, label)) is None
+    ]
+every_layer = pytest.mark.parametrize("label", LAYERS_AND_INPUTS)
+every_format = pytest.mark.parametrize(("label", "name"), IN_FORMATS)
+
+
+@pytest.fixture(autouse=True)
+def toys():
+    with toys_registered():
+        yield
+
+
+def seen(label):
+    """A layer, its kind, its site with one call, an input, and the output."""
+    layer, shape = LAYERS_AND_INPUTS[label]
+    kind = kind_of(layer)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=layer.weight.dtype)
+    with torch.no_grad():
+        y = layer(x)
+    call = kind.call(describe(layer, "layer"), x, y)
+    return layer, kind, describe(layer, "layer", (call,)), x, y
+
+
+def built(label, name, share=2):
+    """The site, its factors at some ranks, and what the format puts in the layer's place."""
+    layer, kind, site, x, _ = seen(label)
+    fmt = FORMATS[name]
+    ranks = tuple(max(1, limit // share) for limit in fmt.rank_limits(site))
+    with torch.no_grad():
+        factors = fmt.factors(fmt.analyse(site, kind.weight(layer), Metric()), ranks)
+        module = fmt.layers(site, ranks, factors, kind.bias(layer))
+    return site, ranks, factors, module, x
+
+
+def outputs(site, x, weight, bias):
+    """Rows of output computed from rows of input."""
+    kind = LAYERS[site.kind]
+    fields = kind.fields(site, kind.batched(site, x)).chunk(site.groups, 1)
+    parts = zip(fields, weight.to(x).flatten(1).chunk(site.groups))
+    rows = torch.cat([field @ part.T for field, part in parts], 1)
+    return rows if bias is None else rows + bias.detach()
+
+
+def rows_of(site, y):
+    kind = LAYERS[site.kind]
+    return kind.rows(site, kind.batched(site, y))
+
+
+def test_every_kind_is_covered_and_none_of_the_tests_stays():
+    assert COVERED == KINDS
+    assert set(LAYERS) == KINDS
+    with pytest.raises(ValueError, match="registered already"):
+        LAYERS.add("linear", LAYERS["linear"])
+
+
+@every_layer
+def test_the_layer_is_its_weight_on_what_it_sees(label):
+    layer, kind, site, x, y = seen(label)
+    weight = kind.weight(layer).detach()
+    assert site.kind == kind.name
+    assert kind.refuses(layer) is None
+    assert weight.shape == (site.out_channels, site.in_channels // site.groups, *site.kernel)
+    assert weight.dtype == site.dtype == layer.weight.dtype
+    assert len(rows_of(site, x)[0]) == site.in_channels
+    assert rows_of(site, y).shape[1] == site.out_channels
+    expected = outputs(site, x, weight, kind.bias(layer))
+    torch.testing.assert_close(rows_of(site, y), expected, rtol=1e-4, atol=1e-5)
+
+
+@every_layer
+def test_one_stock_layer_computes_the_same(label):
+    layer, kind, site, x, y = seen(label)
+    weight, dense = kind.weight(layer).detach(), FORMATS["dense"]
+    module = dense.layers(site, (), dense.factors(weight, ()), kind.bias(layer))
+    (link,) = links_of(module)
+    torch.testing.assert_close(module(x), y, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(weight_of(link).detach(), weight)
+    assert {p.dtype for p in module.parameters()} == {site.dtype}
+
+
+@every_layer
+def test_the_layer_costs_what_it_is_priced(label):
+    layer, _, site, x, _ = seen(label)
+    for cost in COSTS:
+        total = float(COSTS[cost].total(FORMATS["dense"].ops(site, ())))
+        assert total == COSTS[cost].measure(layer, x)
+
+
+@every_layer
+def test_gradients_reach_all_that_the_weight_is_computed_from(label):
+    layer, kind, _, _, _ = seen(label)
+    learned = [p for p in layer.parameters() if p is not kind.bias(layer)]
+    assert kind.weight(layer).requires_grad
+    weight = kind.weight(layer)
+    grads = torch.autograd.grad((weight * torch.randn_like(weight)).sum(), learned)
+    assert all(grad.any() for grad in grads)
+
+
+@every_layer
+def test_what_a_replacement_would_lose_is_refused(label):
+    layer = copy.deepcopy(LAYERS_AND_INPUTS[label][0])
+    kind = kind_of(layer)
+    handle = layer.register_forward_hook(lambda *_: None)
+    assert "hooks" in kind.refuses(layer)
+    handle.remove()
+    layer.forward = lambda x: x
+    assert "by hand" in kind.refuses(layer)
+
+
+@every_layer
+def test_a_clock_gets_an_input_of_the_shape_and_names_for_it(label):
+    _, _, site, x, y = seen(label)
+    (unit,) = units_of(site)
+    assert unit.example().numel() == x.numel()
+    assert unit.example().dtype == x.dtype
+    assert unit.module()(unit.example()).numel() == y.numel()
+    places = {units_of(seen(other)[2])[0].place for other in LAYERS_AND_INPUTS}
+    assert len(places) == len(LAYERS_AND_INPUTS)
+
+
+@every_format
+def test_a_chain_in_its_place_computes_the_composed_weight(label, name):
+    site, ranks, factors, module, x = built(label, name)
+    weight = FORMATS[name].dense(site, ranks, factors)
+    bias = LAYERS[site.kind].bias(LAYERS_AND_INPUTS[label][0])
+    with torch.no_grad():
+        expected = outputs(site, x, weight, bias)
+        torch.testing.assert_close(rows_of(site, module(x)), expected, rtol=1e-4, atol=1e-5)
+    assert weight.shape == weight_of(LAYERS_AND_INPUTS[label][0]).shape
+
+
+@every_format
+@pytest.mark.parametrize("share", [1, 3, 100])
+def test_a_chain_costs_what_it_is_priced(label, name, share):
+    site, ranks, factors, module, x = built(label, name, share)
+    ops = FORMATS[name].ops(site, ranks)
+    extra = {"params": site.extra_params, "bytes": site.extra_bytes} if name == "dense" else {}
+    for cost in COSTS:
+        counted = COSTS[cost].measure(module, x) + extra.get(cost, 0)
+        assert float(COSTS[cost].total(ops)) == counted
+        relaxed = FORMATS[name].ops(site, [torch.tensor([float(r)] * 2) for r in ranks])
+        assert torch.as_tensor(COSTS[cost].total(relaxed)).tolist() in ([counted] * 2, counted)
+    assert [tuple(f.shape) for f in factors] == list(FORMATS[name].shapes(site, ranks))
+
+
+@every_format
+def test_links_are_stock_layers_that_can_be_read_and_written(label, name):
+    site, _, factors, module, _ = built(label, name)
+    links = links_of(module)
+    assert all(map(is_link, links))
+    assert all(type(link).__module__.startswith("torch.nn.modules.") for link in links)
+    assert all(link.bias is None for link in links[:-1])
+    for link, factor in zip(links, factors, strict=True):
+        twice = 2 * factor.to(site.dtype)
+        assert torch.equal(2 * weight_of(link), twice)
+        with torch.no_grad():
+            put_weight(link, twice)
+        assert torch.equal(weight_of(link), twice)
+
+
+@every_format
+def test_a_balanced_chain_computes_the_same(label, name):
+    _, _, _, module, x = built(label, name)
+    links = links_of(module)
+    assert [links] == list(chains(module)) or len(links) == 1
+    with torch.no_grad():
+        before = module(x)
+        for link in links[:-1]:
+            link.weight.mul_(7)
+        links[-1].weight.div_(7.0 ** (len(links) - 1))
+        balance(links)
+        torch.testing.assert_close(module(x), before, rtol=1e-3, atol=1e-4)
+    for left, right in itertools.pairwise(links):
+        torch.testing.assert_close(outgoing(left), incoming(right), rtol=0.02, atol=1e-5)
+
+
+@every_format
+def test_gates_scale_the_components_of_the_weight(label, name):
+    site, ranks, _, module, x = built(label, name)
+    if not ranks:
+        return
+    layer, bias = gate(site, name, ranks, module), LAYERS[site.kind].bias(links_of(module)[-1])
+    with torch.no_grad():
+        for logit in layer.logits:
+            logit.normal_(generator=torch.Generator().manual_seed(4))
+            logit[:1] = -40.0
+        with gating([layer]):
+            expected = outputs(site, x, layer.weight(), bias)
+            torch.testing.assert_close(rows_of(site, module(x)), expected, rtol=1e-4, atol=1e-5)
+        fewer = [max(1, rank - 1) for rank in ranks]  # without the component that is shut
+        left = FORMATS[name].dense(site, fewer, cut_down(layer, fewer))
+        torch.testing.assert_close(left, layer.weight(), rtol=1e-4, atol=1e-5)
+
+
+def images(*layers):
+    """A network on images that ends in five numbers."""
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5))
+
+
+NETWORKS = {
+    "convtranspose2d": (
+        lambda: images(
+            nn.ConvTranspose2d(6, 16, 3, stride=2, padding=1, output_padding=1, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.ConvTranspose2d(16, 16, 2, dilation=2),
+            nn.ReLU(),
+        ),
+        (2, 6, 6, 5),
+    ),
+    "conv2d-in-groups": (
+        lambda: images(
+            nn.Conv2d(6, 16, 3, padding=1, groups=2, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Conv2d(16, 16, (1, 3), stride=2, padding=1, groups=4),
+            nn.ReLU(),
+        ),
+        (2, 6, 8, 7),
+    ),
+    "swapped": (
+        lambda: nn.Sequential(
+            SwappedLinear(20, 30), nn.LayerNorm(30), nn.ReLU(), SwappedLinear(30, 12)
+        ),
+        (3, 7, 20),
+    ),
+    "standardised": (
+        lambda: images(
+            StandardisedConv(6, 16, 3, stride=2, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            StandardisedConv(16, 16, (3, 2)),
+            nn.ReLU(),
+        ),
+        (2, 6, 8, 7),
+    ),
+}
+every_network = pytest.mark.parametrize("kind", NETWORKS)
+
+
+def network(kind):
+    """A network of the kind with statistics where it has BatchNorm, an example, other inputs."""
+    make, shape = NETWORKS[kind]
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = make()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None
+        real = [torch.randn(16, *shape[1:]) for _ in range(3)]
+        with torch.no_grad():
+            model.train()(real[0])
+        return model.eval(), torch.randn(shape), real
+
+
+def off(small, model, x):
+    """Squared distance of the outputs, as a share."""
+    with torch.no_grad():
+        return float((small(x) - model(x)).square().sum() / model(x).square().sum())
+
+
+@every_network
+def test_a_network_of_the_kind_is_compressed_within_its_budget(kind, tmp_path):
+    model, x, real = network(kind)
+    before = copy.deepcopy(model.state_dict())
+    own = tuple(site.name for site in survey(model, x).sites if site.kind == kind)
+    assert len(own) == 2
+    result = tenfold.compress(
+        model, x, "params=0.5,macs=0.8", calibration=real, include=own, data=real, epochs=1
+    )
+    assert any(choice.format != "dense" for choice in result.plan.choices)
+    for limit in result.report.limits:
+        assert limit.reached <= limit.limit
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    again = tenfold.load(tenfold.save(result, tmp_path / "small"), model)
+    torch.testing.assert_close(again(x), result.model(x), rtol=1e-4, atol=1e-5)
+    applied = tenfold.apply(result.plan, model, calibration=real)
+    torch.testing.assert_close(applied(x), result.untuned(x), rtol=1e-3, atol=1e-4)
+    assert off(applied, model, x) < off(rebuild(model, result.plan), model, x)  # it was fitted
+
+
+@every_network
+@pytest.mark.parametrize("method", ["vbmf", "energy"])
+def test_half_precision_and_channels_last_are_handed_back(kind, method):
+    model, x, _ = network(kind)
+    model, x = model.to(memory_format=torch.channels_last).bfloat16(), x.bfloat16()
+    plan = tenfold.plan(model, x, "params=0.6", method=method, metric="frobenius")
+    small = tenfold.apply(plan, model)
+    assert COSTS["params"].measure(small, x) == plan.predicted["params"]
+    assert plan.predicted["params"] <= 0.6 * plan.before["params"]
+    assert {p.dtype for p in small.parameters()} == {torch.bfloat16}
+    assert small(x).dtype == torch.bfloat16
+    wide = [p for p in small.parameters() if p.ndim == 4]
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in wide)
+
+
+@pytest.mark.parametrize("kind", ["conv2d-in-groups", "standardised"])
+def test_ranks_are_refined_end_to_end(kind, monkeypatch):
+    monkeypatch.setattr(realise, "CLEARLY", math.inf)  # the trained plan is taken where it fits
+    model, x, real = network(kind)
+    result = tenfold.compress(
+        model, x, "params=0.6", calibration=real, refine="end-to-end", formats=["cp", "tucker"]
+    )
+    for limit in result.report.limits:
+        assert limit.reached <= limit.limit
+    assert result.plan.trace[0].keys() == {"step", "loss", "params"}  # of the training
+
+
+def test_the_published_search_serves_layers_with_groups():
+    model, x, _ = network("conv2d-in-groups")
+    plan = tenfold.plan(
+        model, x, "params=0.8", method="super-layer", metric="frobenius", formats=["tucker"]
+    )
+    assert any(choice.format == "tucker" for choice in plan.choices)
+    assert COSTS["params"].measure(tenfold.apply(plan, model), x) == plan.predicted["params"]

@@ -30,7 +30,7 @@ import networks
 import tenfold
 from tenfold.bench import Cell, compare, time_layers
 from tenfold.machine.conditions import processor
-from tenfold.runtimes.engines import ENGINES
+from tenfold.runtimes import ENGINES
 from written import write_json
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"

@@ -15,13 +15,14 @@ from tenfold.bench import timed_pair
 from tenfold.build.rebuild import build_structure
 from tenfold.curves import measure_damages
 from tenfold.curves.trace import Curve, Step, cheapest_curves, plain_damage, trace_curves
+from tenfold.deploy.prepare import prepare
 from tenfold.errors import bad_value
 from tenfold.latency import fast_step, read_table, settle, start_ruler
 from tenfold.machine.processes import once
 from tenfold.machine.progress import Clock, Progress
 from tenfold.network.call import frozen_rng, keeping_buffers
 from tenfold.network.half import widened, widened_inputs
-from tenfold.runtimes.engines import check_available
+from tenfold.runtimes import check_available
 from tenfold.search import check_reachable, predict, search
 from tenfold.search.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
 from tenfold.sense import Sensed, sense
@@ -132,11 +133,11 @@ def whole_clock(
 ) -> Callable[[Plan], float]:
     """Milliseconds of the network that a plan describes, built without its factors."""
     engine = check_available(target.engine)
-    original = engine.prepare(model, example, target.threads)
+    original = prepare(engine, model, example, target.threads)
 
     def clock(plan: Plan) -> float:
         built = fill_noise(build_structure(model, plan))
-        run = engine.prepare(built, example, target.threads)
+        run = prepare(engine, built, example, target.threads)
         timed = timed_pair(original, run, target.engine, target.threads)
         return timed.ratio * whole if target.share else timed.after.busy
 

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from tenfold.cli import main
-from tenfold.runtimes.exporters import EXPORTERS
+from tenfold.runtimes import FILES
 from tests.test_cli import SOURCE
 
 NETWORK = (
@@ -90,12 +90,12 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(label, saved, tmp_path, ca
     assert (tmp_path / "taken.pt2").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", [x for x in EXPORTERS if EXPORTERS[x].packages])
+@pytest.mark.parametrize("name", [x for x in FILES if FILES[x].packages])
 def test_a_missing_package_is_told(name, saved, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    out = str(tmp_path / f"a{EXPORTERS[name].suffix}")
+    out = str(tmp_path / f"a{FILES[name].suffix}")
     assert main(["export", str(saved / "pair"), "--to", name, "--out", out]) == 6
-    assert f"pip install 'tenfold[{EXPORTERS[name].extra}]'" in capsys.readouterr().err
+    assert f"pip install 'tenfold[{FILES[name].extra}]'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -105,8 +105,8 @@ def test_help_shows_examples(capsys):
 
 
 def test_int8_stands_beside_the_float_files(saved, tmp_path, capsys):
-    if EXPORTERS["onnx"].unavailable():
-        pytest.skip(EXPORTERS["onnx"].unavailable())
+    if FILES["onnx"].unavailable():
+        pytest.skip(FILES["onnx"].unavailable())
     out, data = str(tmp_path / "a.onnx"), f"{saved}/net.py:loader"
     words = ["export", str(saved / "pair"), "--to", "onnx", "--int8", "--data", data]
     assert main([*words, "--out", out, "--json"]) == 0

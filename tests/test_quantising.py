@@ -11,14 +11,15 @@ from torch import nn
 import tenfold
 from tenfold.data.calibrate import calibration_inputs, in_batches, joined
 from tenfold.deploy.measure import logits_by_pieces, score
-from tenfold.deploy.quantise import check_close
+from tenfold.deploy.prepare import answers
+from tenfold.deploy.variants import check_close, copy_to, new_file
 from tenfold.errors import InputError
 from tenfold.network.inputs import resize
-from tenfold.runtimes.exporters import EXPORTERS
+from tenfold.runtimes import FILES
 from tests.networks import example, tiny_resnet
 
 needs_onnx = pytest.mark.skipif(
-    bool(EXPORTERS["onnx"].unavailable()), reason=str(EXPORTERS["onnx"].unavailable())
+    bool(FILES["onnx"].unavailable()), reason=str(FILES["onnx"].unavailable())
 )
 
 
@@ -63,7 +64,7 @@ def test_the_closest_variant_is_written_and_measured(small, tmp_path):
     kinds = [node.op_type for node in onnx.load(tmp_path / "a.onnx").graph.node]
     assert "QuantizeLinear" in kinds
     x = resize(example(), 3)
-    (found,) = EXPORTERS["onnx"].read(done.path)(x)
+    (found,) = answers(FILES["onnx"].load(done.path), x)
     with torch.no_grad():
         wanted = small(x)
     assert (found - wanted).norm() < 0.2 * wanted.norm()
@@ -77,16 +78,19 @@ def test_without_data_the_inputs_are_made(small, tmp_path):
     assert all(x.accuracy is None for x in done.files)
 
 
-def test_executorch_is_quantised_too(tmp_path):
-    if EXPORTERS["executorch"].unavailable():
-        pytest.skip(EXPORTERS["executorch"].unavailable())
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(800, 5)).eval()
-    done = tenfold.quantise(
-        model, example(), tmp_path / "a.pte", to="executorch", calibration=batches(2)
-    )
-    assert done.error < 0.1
-    assert done.files[1].bytes < done.files[0].bytes / 2
+def test_a_file_is_copied_with_what_belongs_to_it(tmp_path):
+    """The second file of a pair, or all of a folder, under the name that was asked for."""
+    file = new_file(tmp_path, "0", ".xml")
+    file.write_text("graph")
+    file.with_suffix(".bin").write_text("weights")
+    (tmp_path / "part").mkdir()
+    copy_to(tmp_path / "part" / "a.b.xml", file)
+    assert {x.name for x in (tmp_path / "part").iterdir()} == {"a.b.xml", "a.b.bin"}
+    folder = new_file(tmp_path, "1", ".mlpackage")
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "weights").write_text("weights")
+    copy_to(tmp_path / "part" / "a.mlpackage", folder)
+    assert (tmp_path / "part" / "a.mlpackage" / "data" / "weights").read_text() == "weights"
 
 
 def test_judged_inputs_are_not_those_the_ranges_come_from(small):
@@ -127,8 +131,8 @@ def test_pieces_of_one_size_give_the_same_as_the_whole():
     [(None, "no BatchNorm"), ([], "must hold a batch"), ([torch.zeros(1, 3, 8, 8)], "two inputs")],
 )
 def test_nothing_to_calibrate_on_is_one_sentence(data, told, tmp_path):
-    if EXPORTERS["onnx"].unavailable():
-        pytest.skip(EXPORTERS["onnx"].unavailable())
+    if FILES["onnx"].unavailable():
+        pytest.skip(FILES["onnx"].unavailable())
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
     with pytest.raises(InputError, match=told) as error:
         tenfold.quantise(model, torch.zeros(1, 3, 8, 8), tmp_path / "a.onnx", calibration=data)

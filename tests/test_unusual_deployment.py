@@ -16,9 +16,10 @@ import tenfold
 from tenfold.bench import compare
 from tenfold.deploy.fuse import fuse
 from tenfold.deploy.measure import score
+from tenfold.deploy.prepare import prepare_layer
 from tenfold.errors import InputError
 from tenfold.latency.folder import write_folder
-from tenfold.runtimes.engines import ENGINES
+from tenfold.runtimes import ENGINES
 from tenfold.training.score import accuracy
 from tests.networks import tiny_resnet
 
@@ -124,7 +125,7 @@ def test_an_output_without_a_tensor_is_told():
 def test_a_chain_runs_in_onnx_runtime_in_its_own_type(dtype):
     pytest.importorskip("onnxruntime")
     model, x = nn.Conv2d(3, 8, 3).to(dtype), noise(1, 3, 8, 8).to(dtype)
-    (found,) = ENGINES["onnxruntime"].prepare(model, x)()
+    (found,) = prepare_layer(ENGINES["onnxruntime"], model, x)()
     apart = torch.from_numpy(found).float() - model(x).float()
     assert found.dtype.name == str(dtype).removeprefix("torch.")
     assert float(apart.detach().abs().max()) < 2e-2
@@ -135,7 +136,7 @@ def test_types_that_onnx_runtime_lacks_are_told(dtype):
     pytest.importorskip("onnxruntime")
     model, x = nn.Conv2d(3, 8, 3).to(dtype), noise(1, 3, 8, 8).to(dtype)
     with pytest.raises(InputError, match="eager") as caught:
-        ENGINES["onnxruntime"].prepare(model, x)
+        prepare_layer(ENGINES["onnxruntime"], model, x)
     assert "\n" not in str(caught.value)
 
 

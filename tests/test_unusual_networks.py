@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 import tenfold
+from tenfold.deploy.prepare import prepare
 from tenfold.errors import InputError, PlanError
-from tenfold.runtimes.engines import ENGINES
+from tenfold.runtimes import ENGINES
 from tenfold.survey.stage import survey
 from tests.networks import tiny_resnet
 
@@ -117,7 +118,7 @@ def test_an_input_changed_in_place_is_a_copy(norm):
 def test_timing_leaves_the_example_alone(engine):
     model, shown = seeded(lambda: Normalising(True, True)), noise(1, 3, 10, 10)
     before = shown.clone()
-    ENGINES[engine].prepare(model, shown)()
+    prepare(ENGINES[engine], model, shown)()
     assert torch.equal(shown, before)
 
 

@@ -31,7 +31,7 @@ from benchmarks.networks import timed
 from benchmarks.result_files import read_json, write_json
 from tenfold.bench import Cell, compare
 from tenfold.machine.conditions import processor
-from tenfold.runtimes.engines import ENGINES
+from tenfold.runtimes import ENGINES
 
 WANTED = ("eager", "eager-nchw", "onnxruntime", "executorch", "openvino")
 LAYERS = ("eager", "onnxruntime", "executorch", "openvino")  # that time layers alone

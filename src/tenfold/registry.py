@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -66,3 +66,24 @@ class Registry(Generic[T]):
         package = importlib.import_module(self._package)
         for module in sorted(m.name for m in pkgutil.iter_modules(package.__path__)):
             importlib.import_module(f"{self._package}.{module}")
+
+
+class View(Generic[T]):
+    """What a function lists of a registry, by names that may be others than the registry's."""
+
+    def __init__(self, kind: str, pairs: Callable[[], Iterable[tuple[str, T]]]) -> None:
+        self._kind = kind
+        self._pairs = pairs
+
+    def __getitem__(self, name: str) -> T:
+        items = dict(self._pairs())
+        try:
+            return items[name]
+        except KeyError:
+            raise unknown_name(self._kind, name, items) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._pairs()))
+
+    def __contains__(self, name: object) -> bool:
+        return name in dict(self._pairs())

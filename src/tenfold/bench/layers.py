@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.deploy.prepare import prepare_layer
 from tenfold.machine.interleave import Timing, interleave
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import torch_threads
 from tenfold.network.call import run
 from tenfold.network.watch import watching_inputs
-from tenfold.runtimes.engines import check_available
+from tenfold.runtimes import check_available
 
 RUNS, WARMUP, SECONDS = 30, 3, 1.0
 
@@ -44,7 +45,7 @@ def time_layers(
     with torch_threads(threads):
         for done, (name, given) in enumerate(inputs.items()):
             calls = {
-                label: runtime.prepare(model.get_submodule(name), given, threads)
+                label: prepare_layer(runtime, model.get_submodule(name), given, threads)
                 for label, model in models.items()
             }
             found.append(LayerTime(name, interleave(calls, RUNS, WARMUP, SECONDS)))

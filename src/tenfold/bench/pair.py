@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import nn
 
+from tenfold.deploy.prepare import prepare
 from tenfold.machine.interleave import Timing, interleave
 from tenfold.machine.threads import torch_threads
-from tenfold.runtimes.engines import check_available
+from tenfold.runtimes import check_available
 
 RUNS, WARMUP, SECONDS = 60, 3, 8.0
 
@@ -33,8 +34,8 @@ def time_pair(
     runtime = check_available(engine)
     with torch_threads(threads):
         return timed_pair(
-            runtime.prepare(before, example, threads),
-            runtime.prepare(after, example, threads),
+            prepare(runtime, before, example, threads),
+            prepare(runtime, after, example, threads),
             engine,
             threads,
         )

@@ -18,7 +18,7 @@ from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import original_of
 from tenfold.cli.recipe import Recipe
 from tenfold.errors import bad_value
-from tenfold.runtimes.engines import check_available
+from tenfold.runtimes import ENGINES, check_available
 from tenfold.sources import open_model
 from tenfold.store.folder import PLAN, load, read_plan
 from tenfold.survey.stage import survey
@@ -35,8 +35,7 @@ Engines = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(
         "--engine",
-        help="eager, eager-nchw, compile, onnxruntime, openvino, executorch, "
-        "cuda; repeatable; by default every quick one that is installed.",
+        help=f"{', '.join(ENGINES)}; repeatable; by default every quick one that is installed.",
     ),
 ]
 Batch = Annotated[str, typer.Option(help="Batch sizes, joined by commas.")]

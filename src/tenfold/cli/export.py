@@ -20,24 +20,21 @@ from tenfold.deploy.export import export as write
 from tenfold.deploy.measure import RUNS, Measured
 from tenfold.deploy.quantise import Quantised, quantise, quantised_to_json
 from tenfold.errors import bad_value
+from tenfold.runtimes import FILES, INT8
 from tenfold.sources import Loaded, open_data, open_model
 from tenfold.store.folder import load, note_file, read_report
 
-To = Annotated[
-    str,
-    typer.Option(help="safetensors, torch-export, onnx, executorch, openvino or tflite."),
-]
-Out = Annotated[
-    str,
-    typer.Option(help="A new file, ending in .safetensors, .pt2, .onnx, .pte, .xml or .tflite."),
-]
+SUFFIXES = ", ".join(f"{FILES[name].suffix} for {name}" for name in FILES)
+To = Annotated[str, typer.Option(help=f"The kind of file: {', '.join(FILES)}.")]
+Out = Annotated[str, typer.Option(help=f"A new file; its name ends in {SUFFIXES}.")]
 NoFuse = Annotated[
     bool, typer.Option("--no-fuse", help="Keep BatchNorm and every layer as they are.")
 ]
 
 
 Int8 = Annotated[
-    bool, typer.Option("--int8", help="Quantise weights and activations; onnx and executorch.")
+    bool,
+    typer.Option("--int8", help=f"Quantise weights and activations; for {', '.join(INT8)}."),
 ]
 Data = Annotated[
     Optional[str],  # noqa: UP045
@@ -172,9 +169,12 @@ def timing_cells(first: Measured, file: Measured) -> Iterator[str]:
 
 def sentence(done: Exported) -> str:
     """What was written and how it was checked."""
-    batches = " and ".join(map(str, done.batches))
     batch = "any batch size" if done.dynamic else "this batch size only"
+    wrote = f"Wrote {done.path} ({done.bytes / 1e3:,.1f} kB) for {done.to}, {batch}"
+    if done.difference is None:
+        return f"{wrote}; nothing was compared: {done.unchecked}."
+    batches = " and ".join(map(str, done.batches))
     return (
-        f"Wrote {done.path} ({done.bytes / 1e3:,.1f} kB) for {done.to}, {batch}; read back and "
-        f"compared at batch {batches}: outputs differ by {done.difference:.1e} of the largest."
+        f"{wrote}; read back and compared at batch {batches}: outputs differ by "
+        f"{done.difference:.1e} of the largest."
     )

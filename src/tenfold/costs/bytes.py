@@ -7,8 +7,7 @@ from typing import Any
 from torch import nn
 
 from tenfold.costs._base import COSTS, Cost, bias_count, element_size
-from tenfold.network.digest import tensors_of
-from tenfold.network.tied import place_of
+from tenfold.network.weights import stored_bytes
 from tenfold.values import Op, Real
 
 
@@ -23,12 +22,8 @@ class Bytes(Cost):
         return (op.weights + bias_count(op)) * element_size(op.dtype) + op.extra_bytes
 
     def measure(self, model: nn.Module, example: Any) -> float:
-        """Distinct tensors of the state, in bytes; of those that begin at one place the largest."""
-        distinct: dict[int, int] = {}
-        for t in tensors_of(model).values():
-            place = place_of(t)
-            distinct[place] = max(distinct.get(place, 0), t.numel() * t.element_size())
-        return float(sum(distinct.values()))
+        """Distinct tensors of the state, in bytes."""
+        return float(stored_bytes(model))
 
 
 COSTS.add("bytes", Bytes())

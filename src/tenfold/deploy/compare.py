@@ -10,22 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.deploy.prepare import answers
 from tenfold.errors import bad_value
-from tenfold.network.arrays import gap
 from tenfold.network.call import run
+from tenfold.network.difference import difference, tolerance
 from tenfold.network.inputs import batch_of, leaves
 from tenfold.network.watch import watching_inputs
+from tenfold.runtimes import FileRuntime, Loaded
 from tenfold.runtimes.explain import not_exported, told_by
-from tenfold.runtimes.exporters import Exporter
-from tenfold.runtimes.exporters._base import Runner
 from tenfold.runtimes.trace import trace
-
-# Of the largest output. Runtimes add up in another order and fuse what they can.
-TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 
 
 def check_same(
-    model: nn.Module, runner: Runner, probes: Sequence[Any], to: str, culprit: Callable[[], str]
+    model: nn.Module, loaded: Loaded, probes: Sequence[Any], to: str, culprit: Callable[[], str]
 ) -> float:
     """The largest difference over the probes, as a share of the largest output.
 
@@ -36,7 +33,7 @@ def check_same(
     for probe in probes:
         wanted = leaves(run(model, probe))
         try:
-            found = leaves(runner(probe))
+            found = answers(loaded, probe)
         except Exception as error:  # a runtime refuses with errors of its own
             raise not_exported(error, f"{to} and run at batch {batch_of(probe)}") from error
         gap = difference(wanted, found)
@@ -50,29 +47,17 @@ def check_same(
     return worst
 
 
-def difference(wanted: Sequence[Tensor], found: Sequence[Tensor]) -> float:
-    """The largest difference as a share of the largest value; infinite for other shapes."""
-    if [x.shape for x in wanted] != [x.shape for x in found]:
-        return float("inf")
-    return max((gap(x.double(), y.double()) for x, y in zip(wanted, found)), default=0.0)
-
-
-def tolerance(outputs: Sequence[Tensor]) -> float:
-    """What rounding may do, by the coarsest type."""
-    return max((TOLERANCE.get(x.dtype, 0.0) for x in outputs), default=0.0)
-
-
-def blame(exporter: Exporter, model: nn.Module, example: Any, folder: Path) -> str:
-    """An operation that draws at random, or the first layer this exporter gets wrong alone."""
+def blame(runtime: FileRuntime, model: nn.Module, example: Any, folder: Path) -> str:
+    """An operation that draws at random, or the first layer that the runtime gets wrong alone."""
     drawn = random_operation(model, example)
     if drawn:
         return f"because {drawn} draws at random"
     for number, (name, layer, inputs) in enumerate(calls_of(model, example)):
-        file = folder / f"layer{number}" / f"layer{exporter.suffix}"
+        file = folder / f"layer{number}" / f"layer{runtime.suffix}"
         file.parent.mkdir()
         try:
-            exporter.write(layer, inputs, file)
-            found = leaves(exporter.read(file, layer)(inputs))
+            runtime.write(layer, inputs, file)
+            found = answers(runtime.load(file, structure=layer), inputs)
         except Exception as error:  # what cannot be checked alone is told, not raised
             return f"because of {name or 'the model'} ({type(layer).__name__}: {told_by(error)})"
         wanted = leaves(run(layer, inputs))

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from tenfold.deploy.compare import blame, check_same
-from tenfold.deploy.fuse import fuse
-from tenfold.errors import MissingExtra, bad_value
-from tenfold.machine.files import placing
-from tenfold.network.copying import copy_of
-from tenfold.network.inputs import batch_of, check_example, mapped, resize, shuffle
+from tenfold.deploy.prepare import as_written, on_cpu, plain_copy
+from tenfold.errors import bad_value
+from tenfold.machine.files import bytes_in, placing
+from tenfold.network.inputs import batch_of, check_example, resize, shuffle
+from tenfold.runtimes import FileRuntime, Loaded, check_installed
 from tenfold.runtimes.explain import not_exported
-from tenfold.runtimes.exporters import EXPORTERS, Exporter
-from tenfold.runtimes.exporters._base import Runner
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was read back: ``difference`` is the largest one found, as a share of the
-    largest output, over ``batches``; ``dynamic`` says whether other batch sizes run too."""
+    """A file, or a folder where the kind is one. ``difference`` is the largest one found when it
+    was read back, as a share of the largest output, over ``batches``; ``dynamic`` says whether
+    other batch sizes run too. Where this machine cannot read it back, ``difference`` is None,
+    ``batches`` is empty and ``unchecked`` says why."""
 
     path: Path
     to: str
     bytes: int
-    difference: float
+    difference: float | None
     batches: tuple[int, ...]
     dynamic: bool
     fused: bool
+    unchecked: str | None = None
 
 
 def export(
@@ -43,7 +44,7 @@ def export(
         model: any network; it is not changed. It is exported in evaluation mode, on the CPU.
         example: a tensor, or a tuple or mapping of tensors, the batch first.
         path: a new file with the suffix of its kind.
-        to: the name of an exporter: safetensors, torch-export, onnx, executorch, openvino, tflite.
+        to: the kind of file; ``tenfold export --help`` lists them.
         fused: fold what ``tenfold.fuse`` folds before exporting.
 
     Returns what was compared: the example, and a random input of another batch size where the
@@ -54,56 +55,55 @@ def export(
         InputError: the model does not export or the file computes something else, which names
             the operation; the path exists, cannot be written or has another suffix.
     """
-    exporter, target = usable(to), Path(path)
-    check_suffix(target, exporter)
+    runtime, target = check_installed(to), Path(path)
+    check_suffix(target, to, runtime)
     check_example(example)
     with placing(target) as part:
-        plain = plain_copy(model)
-        example = mapped(lambda x: x.detach().cpu(), example)
-        fused = fused and exporter.fuses
-        written = fuse(plain, example) if fused else plain
-        dynamic = exporter.write(written, example, part)
-        runner = reopen(exporter, part, written)
-        probes = probes_of(example, dynamic)
-        difference = check_same(
-            plain, runner, probes, to, lambda: blame(exporter, written, example, part.parent)
-        )
-        size = sum(file.stat().st_size for file in part.parent.iterdir())
+        plain, example = plain_copy(model), on_cpu(example)
+        fused = fused and runtime.fuses
+        written = as_written(runtime, plain, example) if fused else plain
+        dynamic = runtime.write(written, example, part)
+        unchecked, gap = runtime.unreadable(), None
+        probes = [] if unchecked else probes_of(example, dynamic)
+        if probes:
+            gap = check(runtime, to, plain, written, probes, part)
+        size = bytes_in(part.parent)
     batches = tuple(sorted({batch_of(probe) for probe in probes}))
-    return Exported(target, to, size, difference, batches, dynamic, fused)
+    return Exported(target, to, size, gap, batches, dynamic, fused, unchecked)
 
 
-def usable(to: str) -> Exporter:
-    """The exporter of that name. Raises MissingExtra when a package of its is not there."""
-    exporter = EXPORTERS[to]
-    missing = exporter.unavailable()
-    if missing:
-        raise MissingExtra(missing)
-    return exporter
+def check(
+    runtime: FileRuntime,
+    to: str,
+    model: nn.Module,
+    written: nn.Module,
+    probes: Sequence[Any],
+    path: Path,
+) -> float:
+    """The largest difference between a model and the file that was written of it, fused or not.
+    Raises InputError for more than rounding."""
+    loaded = reopen(runtime, to, path, written)
+    return check_same(
+        model, loaded, probes, to, lambda: blame(runtime, written, probes[0], path.parent)
+    )
 
 
-def check_suffix(target: Path, exporter: Exporter) -> None:
+def check_suffix(target: Path, to: str, runtime: FileRuntime) -> None:
     """Runtimes tell files by their suffix."""
-    if target.suffix != exporter.suffix:
+    if target.suffix != runtime.suffix:
         raise bad_value(
-            f"A file for {exporter.name} must end in {exporter.suffix}",
+            f"A file for {to} must end in {runtime.suffix}",
             repr(target.name),
-            f"write {target.stem}{exporter.suffix}",
+            f"write {target.stem}{runtime.suffix}",
         )
 
 
-def plain_copy(model: nn.Module) -> nn.Module:
-    """In evaluation mode on the CPU, dense in memory, without gradients."""
-    plain = copy_of(model).cpu().eval().requires_grad_(False)
-    return plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
-
-
-def reopen(exporter: Exporter, path: Path, structure: nn.Module) -> Runner:
+def reopen(runtime: FileRuntime, to: str, path: Path, structure: nn.Module) -> Loaded:
     """The written file as its runtime reads it."""
     try:
-        return exporter.read(path, structure)
+        return runtime.load(path, structure=structure)
     except Exception as error:  # a runtime refuses with errors of its own
-        raise not_exported(error, f"{exporter.name} and be read back") from error
+        raise not_exported(error, f"{to} and be read back") from error
 
 
 def probes_of(example: Any, dynamic: bool) -> list[Any]:

@@ -11,12 +11,12 @@ from typing import Any
 from torch import nn
 from torch.export import ExportedProgram
 
-from tenfold.deploy.compare import difference, tolerance
 from tenfold.deploy.join import RULES
 from tenfold.deploy.pair import pairs
 from tenfold.errors import TenfoldError
 from tenfold.network.call import run
 from tenfold.network.copying import copy_of
+from tenfold.network.difference import difference, tolerance
 from tenfold.network.inputs import leaves, shuffle
 from tenfold.runtimes.trace import trace
 

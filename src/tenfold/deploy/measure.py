@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,17 @@ from torch import Tensor
 
 from tenfold.data.batches import logits_of, read_batch
 from tenfold.data.reading import guarded
+from tenfold.deploy.prepare import answers
 from tenfold.errors import as_bad_value
+from tenfold.machine.files import bytes_in
 from tenfold.machine.interleave import Timing, interleave
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import frozen_rng
 from tenfold.network.inputs import batch_of, cut, resize
-from tenfold.runtimes.exporters import EXPORTERS
-from tenfold.runtimes.exporters._base import Runner
+from tenfold.runtimes import FILES, Loaded
 from tenfold.training.score import FITTING, hits_of
 
+Runner = Callable[[Any], Any]  # from inputs to outputs, as a model takes and gives them
 RUNS, WARMUP = 60, 10
 
 
@@ -43,18 +46,20 @@ def measure_files(
     class_mode: int | None = 1,
     progress: Progress = silent,
 ) -> tuple[Measured, ...]:
-    """Every file on the same inputs, run by run in turn, in its runtime on one thread."""
-    runners = {name: EXPORTERS[to].read(file) for name, file in files.items()}
-    timings = {size: time_runners(runners, resize(example, size)) for size in batches}
-    scores: dict[str, float | None] = dict.fromkeys(runners)
+    """Every file, each in a folder of its own, on the same inputs, run by run in turn, in its
+    runtime on one thread."""
+    loaded = {name: FILES[to].load(file) for name, file in files.items()}
+    timings = {size: time_files(loaded, resize(example, size)) for size in batches}
+    scores: dict[str, float | None] = dict.fromkeys(loaded)
     if test is not None and class_mode is not None:
-        for done, (name, runner) in enumerate(runners.items()):
+        for done, name in enumerate(loaded):
+            runner = partial(answers, loaded[name])
             scores[name] = score(runner, test, batch_of(example), len(batches) > 1, class_mode)
-            progress("testing", done + 1, len(runners))
+            progress("testing", done + 1, len(loaded))
     return tuple(
         Measured(
             name,
-            file.stat().st_size,
+            bytes_in(file.parent),
             {size: timings[size][name] for size in batches},
             scores[name],
         )
@@ -62,10 +67,9 @@ def measure_files(
     )
 
 
-def time_runners(runners: Mapping[str, Runner], inputs: Any) -> dict[str, Timing]:
+def time_files(loaded: Mapping[str, Loaded], inputs: Any) -> dict[str, Timing]:
     """Milliseconds a run of each."""
-    calls = {name: (lambda run=run: run(inputs)) for name, run in runners.items()}
-    return interleave(calls, RUNS, WARMUP)
+    return interleave({name: ready(inputs) for name, ready in loaded.items()}, RUNS, WARMUP)
 
 
 def score(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,19 +11,18 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.data.calibrate import calibration_inputs, in_batches
-from tenfold.deploy.export import check_suffix, plain_copy, usable
+from tenfold.data.calibrate import calibration_inputs
+from tenfold.deploy.export import check_suffix
 from tenfold.deploy.fuse import fuse
-from tenfold.deploy.measure import Measured, logits_by_pieces, measure_files
+from tenfold.deploy.measure import Measured, measure_files
+from tenfold.deploy.prepare import on_cpu, plain_copy
+from tenfold.deploy.variants import check_close, copy_to, try_variants, write_floats
 from tenfold.errors import as_bad_value, bad_value
 from tenfold.machine.conditions import environment
 from tenfold.machine.files import placing
 from tenfold.machine.progress import Progress, silent
-from tenfold.network.call import run
-from tenfold.network.inputs import batch_of, check_example, mapped
-from tenfold.runtimes.exporters import EXPORTERS
-from tenfold.runtimes.exporters._base import Runner
-from tenfold.runtimes.quantisers import QUANTISERS
+from tenfold.network.inputs import batch_of, check_example
+from tenfold.runtimes import FILES, INT8, check_installed
 
 BATCH = 32  # inputs a calibration run
 LATENCY_BATCHES = (1, 32)
@@ -67,7 +65,7 @@ def quantise(
         model: a float network, compressed or not; it is fused first, in a copy.
         example: as for ``tenfold.export``.
         path: a new file with the suffix of its kind.
-        to: ``"onnx"`` (ONNX Runtime QDQ) or ``"executorch"`` (torchao PT2E for XNNPACK).
+        to: the kind of file; ``tenfold export --help`` lists those that hold int8.
         calibration: batches of training inputs; labels are not looked at. Without, inputs are
             made from the BatchNorm statistics.
         test: labelled batches on which accuracy is reported; they choose nothing.
@@ -81,11 +79,11 @@ def quantise(
         InputError: nothing to calibrate on, a model that does not export, an int8 file whose
             outputs have nothing in common with the model's, or a path that cannot be written.
     """
-    target, known = Path(path), QUANTISERS[to]
-    check_suffix(target, usable(known.name))
+    target = Path(path)
+    check_runs(to)
+    check_suffix(target, to, FILES[to])
     check_example(example)
-    example = mapped(lambda x: x.detach().cpu(), example)
-    plain = plain_copy(model)
+    plain, example = plain_copy(model), on_cpu(example)
     fused = fuse(plain, example)
     with placing(target) as part, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -100,7 +98,7 @@ def quantise(
             tried, files = try_variants(to, fused, example, inputs, size, folder, progress)
         best = min(tried, key=lambda variant: tried[variant])
         check_close(tried[best], to)
-        shutil.copyfile(files[best], part)
+        copy_to(part, files[best])
         measured = measure_files(
             to,
             {**paths, "int8": files[best]},
@@ -116,54 +114,17 @@ def quantise(
     return done
 
 
-def try_variants(
-    to: str,
-    model: nn.Module,
-    example: Any,
-    inputs: tuple[Any, Any, str],
-    size: int,
-    folder: Path,
-    progress: Progress,
-) -> tuple[dict[str, float], dict[str, Path]]:
-    """A file a variant, and how far its outputs are from the model's."""
-    quantiser, exporter = QUANTISERS[to], EXPORTERS[to]
-    ranges, judged, _ = inputs
-    state = quantiser.prepare(model, example, folder)
-    variants = quantiser.variants(state)
-    tried, files = {}, {}
-    for done, variant in enumerate(variants):
-        progress("int8", done, len(variants))
-        files[variant] = folder / f"{done}{exporter.suffix}"
-        quantiser.write(state, in_batches(ranges, size), variant, files[variant])
-        tried[variant] = distance(model, exporter.read(files[variant]), judged, size)
-    progress("int8", len(tried), len(tried))
-    return tried, files
-
-
-def distance(model: nn.Module, runner: Runner, inputs: Any, size: int) -> float:
-    """Norm of the difference of the first outputs, as a share of the model's own."""
-    wanted = logits_by_pieces(lambda piece: run(model, piece), inputs, size)
-    found = logits_by_pieces(runner, inputs, size)
-    return float((found - wanted).norm() / wanted.norm().clamp_min(1e-12))
-
-
-def check_close(error: float, to: str) -> None:
-    """Outputs that say nothing of the model's are no result."""
-    if not error < 1:
+def check_runs(to: str) -> None:
+    """A variant is chosen by what its file computes. Raises InputError for a kind without int8 and
+    for one that this machine cannot read back, MissingExtra for a missing package."""
+    INT8[to]  # raises for a kind without
+    unreadable = check_installed(to).unreadable()
+    if unreadable:
         raise bad_value(
-            f"An int8 file for {to} must follow the model",
-            f"outputs off by {error:.0%}",
-            "pass training inputs to calibrate on, or export without int8",
+            "An int8 file must be read back to be chosen",
+            f"that {unreadable}",
+            "export without int8",
         )
-
-
-def write_floats(
-    to: str, models: Mapping[str, nn.Module], example: Any, folder: Path
-) -> tuple[dict[str, Path], bool]:
-    """The float models as files of the same runtime, and whether all take any batch size."""
-    paths = {name: folder / f"{name}{EXPORTERS[to].suffix}" for name in models}
-    opened = [EXPORTERS[to].write(models[name], example, file) for name, file in paths.items()]
-    return paths, all(opened)
 
 
 def quantised_to_json(done: Quantised) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from tenfold.machine.cache import cache_folder, keep
 from tenfold.machine.conditions import processor
-from tenfold.runtimes.engines import Engine
+from tenfold.runtimes import Runtime
 
-VERSION = 1
+VERSION = 2  # 1 was measured on other graphs than those that are exported
 
 
-def conditions(engine: Engine, threads: int) -> dict[str, str | int]:
+def conditions(engine: Runtime, threads: int) -> dict[str, str | int]:
     """What a measured share holds for."""
     return {
         "engine": engine.name,

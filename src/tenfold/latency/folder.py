@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -14,15 +15,16 @@ from torch import nn
 
 from tenfold.costs import COSTS
 from tenfold.curves.trace import Curve
+from tenfold.deploy.prepare import deploy
 from tenfold.latency.interpolate import choose_axes
 from tenfold.latency.table import COUNTED
 from tenfold.latency.unit import Unit, units_of
 from tenfold.machine.files import check_free, placing_folder
 from tenfold.machine.progress import Progress, silent
-from tenfold.network.arrays import flat_arrays
-from tenfold.network.copying import copy_of
-from tenfold.runtimes.engines import check_available
-from tenfold.runtimes.engines._onnx import export, write_light
+from tenfold.network.arrays import arrays_of
+from tenfold.runtimes import Runtime, check_available
+from tenfold.runtimes.chain import chain_of
+from tenfold.runtimes.onnxruntime.chain import chain_to_onnx, filled
 
 SCRIPT = "measure_table.py"
 
@@ -39,15 +41,15 @@ def write_folder(
 
     Weights of the units are constants, so the files are small. Raises MissingExtra without onnx,
     InputError when the model does not export or the folder exists or cannot be written."""
-    check_available("onnxruntime")
+    runtime = check_available("onnxruntime")
     target = check_free(folder)
     units = grid_units(curves)
-    whole = export(copy_of(model).eval(), example)
+    whole = onnx_bytes(runtime, model, example)
     with placing_folder(target) as part:
-        index = {unit.key: _write(part, number, unit) for number, unit in enumerate(units)}
+        index = {unit.key: _write(runtime, part, n, unit) for n, unit in enumerate(units)}
         progress("layers", len(units), len(units))
         (part / "whole.onnx").write_bytes(whole)
-        arrays = flat_arrays(example)
+        arrays = arrays_of(example)
         shapes = [list(array.shape) for array in arrays]
         most = [int(array.max()) if array.dtype.kind in "iu" else None for array in arrays]
         listed = {
@@ -72,9 +74,18 @@ def grid_units(curves: Sequence[Curve]) -> list[Unit]:
     return list(found.values())
 
 
-def _write(part: Path, number: int, unit: Unit) -> dict[str, Any]:
+def _write(runtime: Runtime, part: Path, number: int, unit: Unit) -> dict[str, Any]:
     """One file, and its line in the index."""
-    name, example = f"{number:05}.onnx", unit.example()
-    (part / name).write_bytes(write_light(unit.module(), example))
+    name, example, module = f"{number:05}.onnx", unit.example(), unit.module()
+    links = chain_of(module, example)
+    light = chain_to_onnx(links, example, filled) if links else None
+    (part / name).write_bytes(light or onnx_bytes(runtime, module, example))
     dense = replace(unit, format="dense", ranks=()).key
     return {"file": name, "input": list(example.shape), "dense": dense}
+
+
+def onnx_bytes(runtime: Runtime, model: nn.Module, example: Any) -> bytes:
+    """The file that is exported of a model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = deploy(runtime, model, example, Path(folder)).content
+        return Path(path).read_bytes()

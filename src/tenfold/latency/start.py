@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from tenfold.deploy.prepare import prepare
 from tenfold.errors import bad_value
 from tenfold.latency.cache import add_shares, conditions, read_shares
 from tenfold.latency.measure import measure_ratios, time_whole
@@ -15,7 +16,7 @@ from tenfold.latency.table import Table
 from tenfold.latency.unit import Unit, units_of
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import torch_threads
-from tenfold.runtimes.engines import check_available
+from tenfold.runtimes import check_available
 from tenfold.search.budget import Target
 from tenfold.values import Survey
 
@@ -36,7 +37,7 @@ def start_ruler(
         return from_table(table, survey, target)
     engine = check_available(target.engine)
     with torch_threads(target.threads):
-        run = engine.prepare(model, example, target.threads)
+        run = prepare(engine, model, example, target.threads)
     dense = list({u.key: u for site in survey.sites for u in units_of(site)}.values())
     whole, anchors = time_whole(engine, target.threads, run, dense)
     held_for = conditions(engine, target.threads)

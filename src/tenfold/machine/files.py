@@ -23,8 +23,8 @@ def check_free(path: str | Path) -> Path:
 
 @contextmanager
 def placing(target: Path) -> Iterator[Path]:
-    """A temporary path of the target's name; all files written in its folder are moved to the
-    target's when the block ends, none when it raises.
+    """A temporary path of the target's name; all files and folders written beside it are moved to
+    the target's folder when the block ends, none when it raises.
 
     Raises InputError when one of them exists there already, or the folder cannot be written.
     """
@@ -50,28 +50,46 @@ def placing_folder(target: Path) -> Iterator[Path]:
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
             yield part
-            for file in part.iterdir():
-                file.chmod(0o644)
-            part.chmod(0o755)  # temporary names keep others out, what is saved need not
+            open_up(part)
             part.rename(target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
 
 def move(files: list[Path], target: Path) -> None:
-    """Each file into the target's folder, the target itself last; all of them or none."""
+    """Each file or folder into the target's folder, the target itself last; all of them or none."""
     moved: list[Path] = []
     with explained(target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             for file in files:
                 place = check_free(target.with_name(file.name))
-                file.chmod(0o644)
+                open_up(file)
                 moved.append(file.rename(place))
         except (OSError, InputError):
             for place in moved:
-                place.unlink(missing_ok=True)
+                remove(place)
             raise
+
+
+def open_up(path: Path) -> None:
+    """Let others read a file, or a folder with all that it holds: temporary names keep them out,
+    what is saved need not."""
+    for each in (path, *path.rglob("*")):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a whole folder, if it is still there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of all files in a folder and in those below it."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def nearest(folder: Path) -> Path:

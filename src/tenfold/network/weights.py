@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tenfold.network.digest import tensors_of
-from tenfold.network.tied import view_of
+from tenfold.network.tied import place_of, view_of
 
 
 def write_weights(model: nn.Module, path: Path) -> None:
@@ -19,6 +19,16 @@ def write_weights(model: nn.Module, path: Path) -> None:
     once = {view_of(t): (name, t) for name, t in reversed(tensors_of(model).items())}
     held = {name: t.detach().cpu().clone().contiguous() for name, t in once.values()}
     save_file(held, path, metadata={"format": "pt"})
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """Bytes of the distinct tensors of a model's state, without the file's header; of those that
+    begin at one place the largest."""
+    distinct: dict[int, int] = {}
+    for tensor in tensors_of(model).values():
+        place = place_of(tensor)
+        distinct[place] = max(distinct.get(place, 0), tensor.numel() * tensor.element_size())
+    return sum(distinct.values())
 
 
 def read_weights(model: nn.Module, path: Path) -> None:

@@ -21,12 +21,13 @@ from tenfold.curves.trace import (
     plain_damage,
     trace_curves,
 )
+from tenfold.deploy.prepare import prepare
 from tenfold.errors import bad_value
 from tenfold.latency import fast_step, read_table, settle, start_ruler
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Clock, Progress
 from tenfold.network.guest import Guest
-from tenfold.runtimes.engines import check_available
+from tenfold.runtimes import check_available
 from tenfold.search import METHODS, check_reachable, predict, search
 from tenfold.search.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
 from tenfold.sense import Sensed, sense
@@ -135,11 +136,11 @@ def whole_clock(
 ) -> Callable[[Plan], float]:
     """Milliseconds of the network that a plan describes, built without its factors."""
     engine = check_available(target.engine)
-    original = engine.prepare(model, example, target.threads)
+    original = prepare(engine, model, example, target.threads)
 
     def clock(plan: Plan) -> float:
         built = fill_noise(build_structure(model, plan))
-        run = engine.prepare(built, example, target.threads)
+        run = prepare(engine, built, example, target.threads)
         timed = timed_pair(original, run, target.engine, target.threads)
         return timed.ratio * whole if target.share else timed.after.busy
 

@@ -1,1 +1,28 @@
-"""Where networks run: how each runtime is given a file, loads it, runs it and rounds it."""
+"""Where networks run, one file or folder a runtime: how each is given a network, loads it, runs
+it and rounds it to int8."""
+
+from tenfold.runtimes._base import Deployed, FileRuntime, Loaded, Run, Runtime
+from tenfold.runtimes._int8 import Int8
+from tenfold.runtimes._names import (
+    ENGINES,
+    FILES,
+    INT8,
+    RUNTIMES,
+    check_available,
+    check_installed,
+)
+
+__all__ = [
+    "ENGINES",
+    "FILES",
+    "INT8",
+    "RUNTIMES",
+    "Deployed",
+    "FileRuntime",
+    "Int8",
+    "Loaded",
+    "Run",
+    "Runtime",
+    "check_available",
+    "check_installed",
+]

@@ -20,7 +20,7 @@ def not_exported(error: Exception, step: str) -> InputError:
     return bad_value(
         f"A model must export through {step}",
         told_by(error),
-        "replace that operation, or export to safetensors",
+        "replace that operation, or choose what needs no graph: safetensors, or the engine eager",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from tenfold.costs import COSTS
 from tenfold.errors import BudgetError
-from tenfold.runtimes.engines import ENGINES
+from tenfold.runtimes import ENGINES
 from tenfold.values import Limit
 
 BudgetSpec: TypeAlias = "str | Mapping[str, float | str]"

@@ -5,22 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tenfold.network.inputs import arguments, check_example, values
+from tenfold.network.arrays import arrays_of
+from tenfold.network.inputs import arguments, check_example
+from tenfold.runtimes._base import FileRuntime, Loaded, Run, version_of
+from tenfold.runtimes._names import RUNTIMES
 from tenfold.runtimes.explain import not_exported
-from tenfold.runtimes.exporters._base import EXPORTERS, Exporter, Runner
 from tenfold.runtimes.quiet import quiet
 
 
-class TfLite(Exporter):
+class TfLite(FileRuntime):
     """For the example's very shape."""
 
     name = "tflite"
+    label = "LiteRT"
     suffix = ".tflite"
     packages = ("litert_torch", "ai_edge_litert")
     extra = "tflite"
+    quick = False
+
+    def version(self) -> str:
+        """LiteRT's."""
+        return version_of("ai-edge-litert")
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
         """Converted by litert-torch; other batch sizes never run. Raises InputError."""
@@ -35,22 +42,27 @@ class TfLite(Exporter):
             raise not_exported(error, "litert-torch") from error
         return False
 
-    def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
-        """An interpreter of one thread."""
+    def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
+        """An interpreter, into whose memory the inputs are copied at every run."""
         with quiet():
             from ai_edge_litert.interpreter import Interpreter
 
-            reader = Interpreter(str(path), num_threads=1)
+            reader = Interpreter(str(content), num_threads=threads)
             reader.allocate_tensors()
         inputs, outputs = reader.get_input_details(), reader.get_output_details()
 
-        def runner(example: Any) -> list[Tensor]:
-            for detail, x in zip(inputs, values(example)):
-                reader.set_tensor(detail["index"], x.detach().cpu().numpy())
-            reader.invoke()
-            return [torch.from_numpy(reader.get_tensor(y["index"])) for y in outputs]
+        def ready(example: Any) -> Run:
+            arrays = arrays_of(example)
 
-        return runner
+            def run() -> Any:
+                for detail, array in zip(inputs, arrays):
+                    reader.set_tensor(detail["index"], array)
+                reader.invoke()
+                return [reader.get_tensor(detail["index"]) for detail in outputs]
+
+            return run
+
+        return ready
 
 
-EXPORTERS.add("tflite", TfLite())
+RUNTIMES.add("tflite", TfLite())

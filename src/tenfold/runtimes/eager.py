@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -11,37 +12,35 @@ from torch import nn
 from tenfold.machine.threads import torch_threads
 from tenfold.network.call import copied, invoke
 from tenfold.network.copying import copy_of
-from tenfold.network.digest import tensors_of
 from tenfold.network.inputs import mapped
-from tenfold.runtimes.engines._base import ENGINES, Engine, Package, Run
+from tenfold.network.weights import stored_bytes
+from tenfold.runtimes._base import Deployed, Loaded, Run, Runtime
+from tenfold.runtimes._names import RUNTIMES
 
 
-class Eager(Engine):
-    """Channels last: what PyTorch's own convolutions are fastest in."""
+class Eager(Runtime):
+    """Channels last: what PyTorch's own convolutions are fastest in. The module runs as it is,
+    with every layer that it has."""
 
     name = "eager"
     label = "PyTorch eager, channels last"
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
 
-    def unavailable(self) -> str | None:
-        """Nothing: PyTorch is here."""
-        return None
-
-    def version(self) -> str:
-        """Torch's."""
-        return str(torch.__version__)
-
-    def package(self, model: nn.Module, example: Any) -> Package:
+    def deploy(self, model: nn.Module, example: Any, folder: Path) -> Deployed:
         """A copy in evaluation mode and in the memory format."""
         own = copy_of(model).eval()
         own.to(memory_format=self.memory_format)  # type: ignore[call-overload]
-        return Package(own, stored_bytes(own))
+        return Deployed(own, stored_bytes(own), dynamic=True)
 
-    def load(self, package: Package, example: Any, threads: int) -> Run:
-        """A run on copies of weights and example."""
-        inputs = laid_out(copied(example), self.memory_format)
-        model = copy.deepcopy(package.content)  # loading brings the weights to memory
-        return pinned(lambda: invoke(model, inputs), threads)
+    def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
+        """Runs on copies of weights and example."""
+        model = copy.deepcopy(content)  # loading brings the weights to memory
+
+        def ready(example: Any) -> Run:
+            inputs = laid_out(copied(example), self.memory_format)
+            return pinned(lambda: invoke(model, inputs), threads)
+
+        return ready
 
 
 class EagerContiguous(Eager):
@@ -73,11 +72,5 @@ def laid_out(example: Any, memory_format: torch.memory_format) -> Any:
     )
 
 
-def stored_bytes(model: nn.Module) -> int:
-    """Bytes of parameters and buffers, tied ones once."""
-    distinct = {t.data_ptr(): t.numel() * t.element_size() for t in tensors_of(model).values()}
-    return sum(distinct.values())
-
-
-ENGINES.add("eager", Eager())
-ENGINES.add("eager-nchw", EagerContiguous())
+RUNTIMES.add("eager", Eager())
+RUNTIMES.add("eager-nchw", EagerContiguous())

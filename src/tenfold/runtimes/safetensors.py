@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +13,35 @@ from tenfold.errors import bad_value
 from tenfold.network.call import run
 from tenfold.network.copying import copy_of
 from tenfold.network.weights import read_weights, write_weights
-from tenfold.runtimes.exporters._base import EXPORTERS, Exporter, Runner
+from tenfold.runtimes._base import FileRuntime, Loaded
+from tenfold.runtimes._names import RUNTIMES
 from tenfold.runtimes.trace import takes_batches
 
 
-class Safetensors(Exporter):
-    """Never fused: the names must be those of the structure that is built anew."""
+class Safetensors(FileRuntime):
+    """Never fused: the names must be those of the structure that is built anew. No engine, for
+    weights do not run by themselves."""
 
     name = "safetensors"
+    label = "safetensors"
     suffix = ".safetensors"
     fuses = False
+    timed = False
 
     def write(self, model: nn.Module, example: Any, path: Path) -> bool:
         """The weights; the structure takes what batches it takes."""
         write_weights(model, path)
         return takes_batches(model, example)
 
-    def read(self, path: Path, structure: nn.Module | None = None) -> Runner:
+    def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
         """A copy of the structure with the weights. Raises InputError without one."""
         if structure is None:
             raise bad_value(
                 "Weights alone need a structure to run in", "none", "pass structure=model"
             )
         model = copy_of(structure)
-        read_weights(model, path)
-        return lambda example: run(model, example)
+        read_weights(model, content)
+        return lambda example: partial(run, model, example)
 
 
-EXPORTERS.add("safetensors", Safetensors())
+RUNTIMES.add("safetensors", Safetensors())

@@ -14,11 +14,11 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.network.inputs import names, values
-from tenfold.runtimes.exporters import EXPORTERS
-from tenfold.runtimes.exporters.onnx import strip
-from tenfold.runtimes.quantisers._base import QUANTISERS, Quantiser
-from tenfold.runtimes.quantisers._compact import compact
+from tenfold.network.arrays import arrays_of
+from tenfold.network.inputs import names
+from tenfold.runtimes._int8 import Int8
+from tenfold.runtimes.onnxruntime.compact import compact
+from tenfold.runtimes.onnxruntime.write import strip, write_onnx
 from tenfold.runtimes.quiet import quiet
 
 SHARES = {"minmax": 100.0, "percentile 99.999": 99.999, "percentile 99.99": 99.99}
@@ -34,17 +34,15 @@ class State:
     depthwise: tuple[str, ...]
 
 
-class OnnxInt8(Quantiser):
+class OnnxInt8(Int8):
     """A variant is a way to choose the ranges of activations, with depthwise layers or without."""
-
-    name = "onnx"
 
     def prepare(self, model: nn.Module, example: Any, folder: Path) -> State:
         """The float file, with constants folded and shapes inferred."""
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         plain, file = folder / "plain.onnx", folder / "prepared.onnx"
-        EXPORTERS["onnx"].write(model, example, plain)
+        write_onnx(model, example, plain)
         with quiet():
             # Shapes are in the file already; the symbolic pass fails on open batches.
             quant_pre_process(str(plain), str(file), skip_symbolic_shape=True)
@@ -96,15 +94,10 @@ def reader(inputs: Sequence[str], batches: Sequence[Any]) -> Any:
     """Batches in the form that ONNX Runtime calibrates on."""
     from onnxruntime.quantization import CalibrationDataReader
 
-    feeds = iter(
-        [dict(zip(inputs, (x.detach().cpu().numpy() for x in values(batch)))) for batch in batches]
-    )
+    feeds = iter([dict(zip(inputs, arrays_of(batch))) for batch in batches])
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def get_next(self) -> Any:
             return next(feeds, None)
 
     return Reader()
-
-
-QUANTISERS.add("onnx", OnnxInt8())

@@ -1,21 +1,17 @@
-"""What a quantiser is: one preparation, and an int8 file a variant of the calibration."""
+"""How a runtime writes int8: one preparation, and a file a variant of the calibration."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import nn
 
-from tenfold.registry import Registry
 
-
-class Quantiser(ABC):
-    """Writes files of the exporter of the same name, stateless."""
-
-    name: ClassVar[str]
+class Int8(ABC):
+    """Writes files that the runtime loads as it does float ones; stateless."""
 
     @abstractmethod
     def prepare(self, model: nn.Module, example: Any, folder: Path) -> Any:
@@ -29,6 +25,3 @@ class Quantiser(ABC):
     @abstractmethod
     def write(self, state: Any, inputs: Sequence[Any], variant: str, path: Path) -> None:
         """Quantise on ``inputs``, batches of one size, into ``path``."""
-
-
-QUANTISERS: Registry[Quantiser] = Registry("int8 format", "tenfold.runtimes.quantisers")

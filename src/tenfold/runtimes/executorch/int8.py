@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from tenfold.network.call import call
+from tenfold.runtimes._int8 import Int8
+from tenfold.runtimes.executorch.lower import lower
 from tenfold.runtimes.explain import not_exported
-from tenfold.runtimes.exporters.executorch import lower
-from tenfold.runtimes.quantisers._base import QUANTISERS, Quantiser
 from tenfold.runtimes.quiet import quiet
 from tenfold.runtimes.trace import trace
 
@@ -26,10 +26,8 @@ class State:
     example: Any
 
 
-class ExecuTorchInt8(Quantiser):
+class ExecuTorchInt8(Int8):
     """Symmetric weights, ranges of activations by their extremes."""
-
-    name = "executorch"
 
     def prepare(self, model: nn.Module, example: Any, folder: Path) -> State:
         """Nothing yet: the graph is prepared for each file."""
@@ -47,7 +45,7 @@ class ExecuTorchInt8(Quantiser):
                 converted = observed(program.module(), inputs)
         except Exception as error:  # PT2E has errors of several libraries
             raise not_exported(error, "torchao PT2E") from error
-        lower(trace(converted, state.example), path)
+        path.write_bytes(lower(converted, state.example))
 
 
 def observed(graph: nn.Module, inputs: Sequence[Any]) -> nn.Module:
@@ -64,6 +62,3 @@ def observed(graph: nn.Module, inputs: Sequence[Any]) -> nn.Module:
     for batch in inputs:
         call(prepared, batch)
     return allow_exported_model_train_eval(convert_pt2e(prepared))  # type: ignore[no-any-return]
-
-
-QUANTISERS.add("executorch", ExecuTorchInt8())

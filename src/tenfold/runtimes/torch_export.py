@@ -1,0 +1,46 @@
+"""``.pt2``: the graph of torch.export, which AOTInductor and torch.export.load take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tenfold.network.call import copied, invoke
+from tenfold.runtimes._base import FileRuntime, Loaded, Run
+from tenfold.runtimes._names import RUNTIMES
+from tenfold.runtimes.eager import pinned
+from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.trace import is_open, trace
+
+
+class TorchExport(FileRuntime):
+    """The traced program as torch saves it, run by PyTorch's own kernels."""
+
+    name = "torch-export"
+    label = "PyTorch, exported graph"
+    suffix = ".pt2"
+    quick = False
+
+    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+        """The traced program, the batch left open where it can be."""
+        program = trace(model, example, batch="open")
+        with quiet():
+            torch.export.save(program, str(path))
+        return is_open(program)
+
+    def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
+        """The program's module, without gradients, on copies of the example."""
+        with quiet():
+            model = torch.export.load(str(content)).module()
+
+        def ready(example: Any) -> Run:
+            inputs = copied(example)
+            return pinned(lambda: invoke(model, inputs), threads)
+
+        return ready
+
+
+RUNTIMES.add("torch-export", TorchExport())

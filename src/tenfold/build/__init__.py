@@ -1,0 +1,1 @@
+"""Plan -> model': rebuilt with stock layers, fitted layer by layer, refined together."""

@@ -8,9 +8,11 @@ import typer
 
 from tenfold.cli._options import Example, Exclude, Formats, Include, RoundTo, Source, Weights
 from tenfold.cli._terminal import console, drawn_progress
+from tenfold.costs import MEASURED
 from tenfold.curves.trace import cheapest_curves
-from tenfold.latency import fast_step, write_folder
+from tenfold.latency import write_folder
 from tenfold.latency.folder import SCRIPT
+from tenfold.latency.table import COST
 from tenfold.sources import open_model
 from tenfold.survey.stage import survey
 
@@ -44,7 +46,7 @@ def table(
         loaded.model, loaded.example, include=tuple(include or ()), exclude=tuple(exclude or ())
     )
     wanted = [name.strip() for name in formats.split(",")] if formats is not None else None
-    step = fast_step if round_to is None else round_to
+    step = MEASURED[COST].step if round_to is None else round_to
     curves = cheapest_curves(found, wanted, step)
     with drawn_progress() as progress:
         count = write_folder(loaded.model, loaded.example, curves, out, progress)

@@ -17,6 +17,7 @@ from torch import nn
 
 import tenfold
 from tenfold.cli import main
+from tenfold.costs import Target
 from tenfold.curves.trace import plain_damage, trace_curves
 from tenfold.errors import BudgetError, InputError
 from tenfold.formats import FORMATS
@@ -26,7 +27,7 @@ from tenfold.latency.settle import ROUNDS
 from tenfold.latency.unit import Unit, units_of
 from tenfold.runtimes import ENGINES
 from tenfold.search import search
-from tenfold.search.budget import Target, latency_target, parse_budget, resolve_budget
+from tenfold.search.budget import measured_target, parse_budget, resolve_budget
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tests.networks import example, tiny_resnet
@@ -89,7 +90,8 @@ def dense_time(unit):
 
 def ruler_of(found, measure):
     dense = {u.key: dense_time(u) for site in found.sites for u in units_of(site)}
-    return Ruler(1.3 * sum(dense_of(found, site) for site in found.sites), dense, measure)
+    whole = 1.3 * sum(dense_of(found, site) for site in found.sites)
+    return Ruler("latency", whole, dense, measure)
 
 
 def dense_of(found, site):
@@ -163,7 +165,8 @@ def test_a_limit_that_stays_out_of_reach_is_reported_not_raised():
 def test_layers_that_take_longer_alone_are_scaled_down_to_the_network():
     _, found, curves, _ = surveyed()
     dense = {u.key: dense_time(u) for site in found.sites for u in units_of(site)}
-    ruler = Ruler(0.5 * sum(map(partial(dense_of, found), found.sites)), dense, made_up(1, 0.5)[0])
+    whole = 0.5 * sum(map(partial(dense_of, found), found.sites))
+    ruler = Ruler("latency", whole, dense, made_up(1, 0.5)[0])
     extended = ruler.extend(found)
     assert extended.fixed["latency"] == 0
     assert sum(map(ruler.dense, found.sites)) == pytest.approx(ruler.whole)
@@ -219,13 +222,17 @@ def test_what_was_measured_is_not_measured_again(tmp_path, monkeypatch):
     def count(stage, done, total):
         counted.append(done)
 
-    start_ruler(model, example(), found, Target("eager", 1, True), progress=count).price(few)
+    start_ruler(model, example(), found, Target("latency", "eager", 1, True), progress=count).price(
+        few
+    )
     first = len(counted)
-    start_ruler(model, example(), found, Target("eager", 1, True), progress=count).price(few)
+    start_ruler(model, example(), found, Target("latency", "eager", 1, True), progress=count).price(
+        few
+    )
     assert len(counted) == first > 0
     (file,) = tmp_path.glob("latency-*.json")
     file.write_text("damaged")
-    start_ruler(model, example(), found, Target("eager", 1, True)).price(few)
+    start_ruler(model, example(), found, Target("latency", "eager", 1, True)).price(few)
     assert json.loads(file.read_text())["shares"]
 
 
@@ -319,18 +326,18 @@ def test_a_bad_table_is_told(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "target", "limit"),
     [
-        ("latency=0.5", Target("eager", 1, True), 5.0),
-        ("latency=30%@onnxruntime", Target("onnxruntime", 1, True), 3.0),
-        ("params=0.5,latency=3ms@onnxruntime:2", Target("onnxruntime", 2, False), 3.0),
-        ("latency=250us", Target("eager", 1, False), 0.25),
-        ("latency=2s@eager-nchw", Target("eager-nchw", 1, False), 2000.0),
+        ("latency=0.5", Target("latency", "eager", 1, True), 5.0),
+        ("latency=30%@onnxruntime", Target("latency", "onnxruntime", 1, True), 3.0),
+        ("params=0.5,latency=3ms@onnxruntime:2", Target("latency", "onnxruntime", 2, False), 3.0),
+        ("latency=250us", Target("latency", "eager", 1, False), 0.25),
+        ("latency=2s@eager-nchw", Target("latency", "eager-nchw", 1, False), 2000.0),
     ],
 )
 def test_a_latency_is_a_share_or_a_time_on_an_engine(text, target, limit):
     asked = parse_budget(text)
-    assert latency_target(asked) == target
+    assert measured_target(asked) == target
     assert resolve_budget(text, {"latency": 10.0, "params": 100})[-1].value == pytest.approx(limit)
-    assert latency_target({"params": "0.5"}) is None
+    assert measured_target({"params": "0.5"}) is None
 
 
 @pytest.mark.parametrize(

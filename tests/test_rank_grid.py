@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from tenfold.costs import MEASURED
 from tenfold.curves.trace import cheapest_curves
-from tenfold.latency import fast_step
 from tenfold.survey.stage import survey
 
 
@@ -16,7 +16,7 @@ def test_wide_layers_take_steps_of_sixteen_and_others_of_eight():
     ).eval()
     found = survey(model, torch.zeros(1, 64, 8, 8))
     steps: dict[str, set[int]] = {site.name: set() for site in found.sites}
-    for curve in cheapest_curves(found, round_to=fast_step):
+    for curve in cheapest_curves(found, round_to=MEASURED["latency"].step):
         if curve.format != "dense":
             steps[curve.site.name] |= set(curve.ranks.flatten().tolist())
     assert {rank % 16 for rank in steps["0"]} == {0}

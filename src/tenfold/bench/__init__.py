@@ -2,19 +2,15 @@
 
 from tenfold.bench.compare import Cell, Measured, cells_from_json, compare, engines_at_hand
 from tenfold.bench.layers import LayerTime, time_layers
-from tenfold.bench.pair import Timed, time_pair, timed_pair
 from tenfold.machine.interleave import Timing
 
 __all__ = [
     "Cell",
     "LayerTime",
     "Measured",
-    "Timed",
     "Timing",
     "cells_from_json",
     "compare",
     "engines_at_hand",
     "time_layers",
-    "time_pair",
-    "timed_pair",
 ]

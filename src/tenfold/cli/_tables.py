@@ -7,17 +7,11 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from tenfold.cli._terminal import amount, table
-from tenfold.costs.quantity import say_quantity
+from tenfold.costs import COSTS, cost_named
 from tenfold.report import Report
 from tenfold.values import Plan, Survey, spared
 
 PROVED = 1e-6  # a gap that rounding makes
-MEANINGS = {
-    "params": "parameters",
-    "macs": "multiply-accumulates",
-    "bytes": "bytes of weights",
-    "latency": "time",
-}
 
 
 def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, float]]) -> None:
@@ -38,9 +32,18 @@ def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, f
     if survey.refusals:
         rows = [[refusal.name, refusal.reason] for refusal in survey.refusals]
         out.print(table("\nLeft alone", ["layer", "because"], rows))
-    totals = ", ".join(f"{amount(value)} {cost}" for cost, value in survey.totals.items())
-    fixed = ", ".join(f"{amount(value)} {cost}" for cost, value in survey.fixed.items())
+    totals, fixed = say_totals(survey.totals), say_totals(survey.fixed)
     out.print(f"\nIn all {totals}; of it {fixed} in parts no format can touch.")
+
+
+def say_totals(totals: Mapping[str, float]) -> str:
+    """``"270.9k params, 0.30 mJ of energy"``."""
+    return ", ".join(
+        f"{COSTS[name].say(value)} of {COSTS[name].noun}"
+        if COSTS[name].unit
+        else f"{amount(value)} {name}"
+        for name, value in totals.items()
+    )
 
 
 def show_plan(out: Console, plan: Plan) -> None:
@@ -59,9 +62,10 @@ def show_plan(out: Console, plan: Plan) -> None:
     heads = ["layer", "format", "#ranks", "#error", "#params", "note"]
     out.print(table("Plan", heads, rows))
     for limit in plan.budget:
+        predicted = cost_named(limit.cost).say(plan.predicted[limit.cost])
         out.print(
             f"{say_asked(limit.cost, limit.asked, limit.value, plan.before[limit.cost])}; "
-            f"predicted {say_quantity(limit.cost, plan.predicted[limit.cost])}."
+            f"predicted {predicted}."
         )
     show_gap(out, plan.gap)
 
@@ -70,31 +74,32 @@ def show_report(out: Console, report: Report) -> None:
     """Counts before and after, then asked, predicted and reached."""
     rows = [
         [
-            MEANINGS.get(cost, cost),
-            say_quantity(cost, report.before[cost]),
-            say_quantity(cost, report.after[cost]),
-            f"{report.times_smaller(cost):.2f}x",
+            cost_named(name).noun,
+            cost_named(name).say(report.before[name]),
+            cost_named(name).say(report.after[name]),
+            f"{report.times_smaller(name):.2f}x",
         ]
-        for cost in report.before
+        for name in report.before
     ]
     out.print(table("Counted again", ["", "#before", "#after", "#less"], rows))
     for x in report.limits:
-        reached = "not measured here" if x.reached is None else say_quantity(x.cost, x.reached)
-        before = report.before.get(x.cost, x.limit)
+        cost, before = cost_named(x.cost), report.before.get(x.cost, x.limit)
+        reached = "not measured here" if x.reached is None else cost.say(x.reached)
         out.print(
             f"{say_asked(x.cost, x.asked, x.limit, before)}; "
-            f"predicted {say_quantity(x.cost, x.predicted)}, reached {reached}."
+            f"predicted {cost.say(x.predicted)}, reached {reached}."
         )
     for name, sentence in report.measured.items():
         out.print(f"{name.capitalize()}: {sentence}.")
     show_gap(out, report.gap)
 
 
-def say_asked(cost: str, asked: str, limit: float, before: float) -> str:
+def say_asked(name: str, asked: str, limit: float, before: float) -> str:
     """What a limit means, in words."""
+    cost = cost_named(name)
     return (
-        f"Asked {cost}={asked}: keep at most {limit / before:.4g} of the "
-        f"{MEANINGS.get(cost, cost)}, that is {say_quantity(cost, limit)}"
+        f"Asked {name}={asked}: keep at most {limit / before:.4g} of the "
+        f"{cost.noun}, that is {cost.say(limit)}"
     )
 
 

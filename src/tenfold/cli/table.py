@@ -11,9 +11,11 @@ from tenfold.cli._flags import flags_of, with_flags
 from tenfold.cli._options import Example, Source, Weights
 from tenfold.cli._terminal import console, drawn_progress
 from tenfold.cli.recipe import read_planning
+from tenfold.costs import MEASURED
 from tenfold.curves.trace import cheapest_curves
-from tenfold.latency import fast_step, write_folder
+from tenfold.latency import write_folder
 from tenfold.latency.folder import SCRIPT
+from tenfold.latency.table import COST
 from tenfold.settings import PlanSettings
 from tenfold.sources import open_model
 from tenfold.survey.stage import survey
@@ -46,7 +48,7 @@ def table(
     layers = survey(
         loaded.model, loaded.example, include=settings.include, exclude=settings.exclude
     )
-    step = fast_step if settings.round_to is None else settings.round_to
+    step = MEASURED[COST].step if settings.round_to is None else settings.round_to
     curves = cheapest_curves(layers, settings.formats, step)
     with drawn_progress() as progress:
         count = write_folder(loaded.model, loaded.example, curves, out, progress)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tenfold.costs._base import COSTS, Cost
+from tenfold.costs._counted import COSTS, CountedCost
 from tenfold.network.call import run
 from tenfold.values import Op, Real
 
@@ -26,11 +26,11 @@ def without_fast_path() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-class Macs(Cost):
+class Macs(CountedCost):
     """Multiply-accumulates in convolutions and matrix products; nothing else is counted."""
 
     name = "macs"
-    unit = "multiply-accumulates"
+    noun = "multiply-accumulates"
 
     def of(self, op: Op) -> Real:
         """Weights times the positions at which they are applied."""

@@ -6,15 +6,15 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.costs._base import COSTS, Cost, bias_count
+from tenfold.costs._counted import COSTS, CountedCost, bias_count
 from tenfold.values import Op, Real
 
 
-class Params(Cost):
+class Params(CountedCost):
     """Number of parameters."""
 
     name = "params"
-    unit = "parameters"
+    noun = "parameters"
 
     def of(self, op: Op) -> Real:
         """Weights and bias, and what a layer holds beside them."""

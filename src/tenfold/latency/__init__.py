@@ -1,18 +1,21 @@
-"""Latency as a budget: a table of measured layers, filled where the search looks."""
+"""A measured cost as a budget: a table of measured layers, filled where the search looks."""
 
 from tenfold.latency.folder import write_folder
-from tenfold.latency.grid import fast_step
+from tenfold.latency.pair import Pair, measure_pair, start_gauge
 from tenfold.latency.ruler import Ruler
 from tenfold.latency.settle import settle
 from tenfold.latency.start import start_ruler
-from tenfold.latency.table import Table, read_table
+from tenfold.latency.table import Table, read_table, table_for
 
 __all__ = [
+    "Pair",
     "Ruler",
     "Table",
-    "fast_step",
+    "measure_pair",
     "read_table",
     "settle",
+    "start_gauge",
     "start_ruler",
+    "table_for",
     "write_folder",
 ]

@@ -1,4 +1,4 @@
-"""Search, measure what was chosen, search again; then build, time the whole, and correct."""
+"""Search, measure what was chosen, search again; then build, measure the whole, and correct."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from tenfold.costs import MEASURED
 from tenfold.curves.trace import Curve
 from tenfold.errors import BudgetError
-from tenfold.latency.ruler import COST, Ruler
+from tenfold.latency.ruler import Ruler
 from tenfold.latency.unit import Unit, units_of
 from tenfold.values import Choice, Limit, Plan, Survey
 
 LOOKS = 8  # searches until every chosen row must be a measured one
-ROUNDS = 4  # plans that are built and timed
+ROUNDS = 4  # plans that are built and measured
 NEAR = 3  # rows measured around a chosen one
-MARGIN = 0.03  # of the limit, left free for the noise of the clock
+MARGIN = 0.03  # of the limit, left free for the noise of the meter
 
 Find = Callable[[Survey, Sequence[Curve], Sequence[Tensor], Sequence[Limit]], Plan]
-Clock = Callable[[Plan], float]  # milliseconds of the network that a plan describes
+Gauge = Callable[[Plan], float]  # what the network that a plan describes takes
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A plan and the milliseconds that its network took."""
+    """A plan and what its network took."""
 
     plan: Plan
     reached: float
@@ -38,9 +39,10 @@ def settle(
     damages: Sequence[Tensor],
     limits: Sequence[Limit],
     find: Find,
-    clock: Clock | None,
+    gauge: Gauge | None,
 ) -> Plan:
-    """A plan whose latency was measured, layer by layer and, with a ``clock``, as a whole.
+    """A plan whose cost by the ruler was measured, layer by layer and, with a ``gauge``, as a
+    whole.
 
     What the whole takes beyond the sum of its layers is booked on the part outside the sites and
     the search runs again, a few rounds at most. The best plan within the limit is returned, or
@@ -48,7 +50,8 @@ def settle(
 
     Raises BudgetError when the limits cannot be met by the table.
     """
-    (limit,) = (limit for limit in limits if limit.cost == COST)
+    cost = ruler.cost
+    (limit,) = (limit for limit in limits if limit.cost == cost)
     tried: list[Tried] = []
     for _ in range(ROUNDS):
         try:
@@ -57,14 +60,14 @@ def settle(
             if not tried:
                 raise
             break  # the correction made it unreachable by the table
-        if clock is None:
+        if gauge is None:
             return plan
-        tried.append(Tried(plan, clock(plan)))
+        tried.append(Tried(plan, gauge(plan)))
         if (1 - 2 * MARGIN) * limit.value <= tried[-1].reached <= limit.value:
             break
-        beyond = tried[-1].reached - plan.predicted[COST]
-        survey = replace(survey, fixed={**survey.fixed, COST: survey.fixed[COST] + beyond})
-    return record(best(tried, limit.value), tried)
+        beyond = tried[-1].reached - plan.predicted[cost]
+        survey = replace(survey, fixed={**survey.fixed, cost: survey.fixed[cost] + beyond})
+    return record(best(tried, limit.value), tried, cost)
 
 
 def find_measured(
@@ -79,7 +82,7 @@ def find_measured(
     sites = {site.name: site for site in survey.sites}
     tight = [
         replace(x, value=(1 - MARGIN) * x.value)
-        if x.cost == COST and x.value < survey.totals[COST]  # else the network is fast enough
+        if x.cost == ruler.cost and x.value < survey.totals[x.cost]  # else it is met already
         else x
         for x in limits
     ]
@@ -105,16 +108,16 @@ def around(choice: Choice, curves: Sequence[Curve]) -> Iterator[Unit]:
 
 
 def best(tried: Sequence[Tried], limit: float) -> Tried:
-    """The least damage within the limit, or else the least time."""
+    """The least damage within the limit, or else the one that takes least."""
     within = [x for x in tried if x.reached <= limit]
     if within:
         return min(within, key=lambda x: x.plan.damage)
     return min(tried, key=lambda x: x.reached)
 
 
-def record(chosen: Tried, tried: Sequence[Tried]) -> Plan:
+def record(chosen: Tried, tried: Sequence[Tried], cost: str) -> Plan:
     """The plan with what was measured on the way."""
-    rounds = [{"predicted": x.plan.predicted[COST], "reached": x.reached} for x in tried]
-    noted = {"reached_ms": chosen.reached, "rounds": rounds}
+    rounds = [{"predicted": x.plan.predicted[cost], "reached": x.reached} for x in tried]
     before = chosen.plan.measured
-    return replace(chosen.plan, measured={**before, COST: {**before.get(COST, {}), **noted}})
+    noted = {**before.get(cost, {}), MEASURED[cost].reached_key: chosen.reached, "rounds": rounds}
+    return replace(chosen.plan, measured={**before, cost: noted})

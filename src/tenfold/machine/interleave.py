@@ -1,4 +1,4 @@
-"""Time calls in turn, A B A B, so that a drifting machine hits all alike."""
+"""Time or meter calls in turn, A B A B, so that a drifting machine hits all alike."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
+Run = Callable[[], Any]
 LEAST_RUNS = 9  # whatever the time they take
 
 
@@ -26,24 +28,40 @@ class Timing:
 
 
 def interleave(
-    calls: Mapping[str, Callable[[], Any]], runs: int, warmup: int, seconds: float = float("inf")
+    calls: Mapping[str, Run], runs: int, warmup: int, seconds: float = float("inf")
 ) -> dict[str, Timing]:
     """Time the calls in turn, ``runs`` times each after ``warmup`` rounds; fewer times, but at
     least a few, once ``seconds`` have passed."""
-    wall: dict[str, list[float]] = {name: [] for name in calls}
-    busy: dict[str, list[float]] = {name: [] for name in calls}
+    taken = in_turn(clock, calls, runs, warmup, seconds)
+    return {name: summarise(*zip(*pairs)) for name, pairs in taken.items()}
+
+
+def in_turn(
+    meter: Callable[[Run], T],
+    calls: Mapping[str, Run],
+    runs: int,
+    warmup: int,
+    seconds: float = float("inf"),
+) -> dict[str, list[T]]:
+    """What a meter says of each run of each call, as ``interleave``."""
+    taken: dict[str, list[T]] = {name: [] for name in calls}
     until = time.perf_counter() + seconds
     for turn in range(runs + warmup):
         for name, run in calls.items():
-            start, work = time.perf_counter(), time.process_time()
-            run()
-            worked, took = time.process_time() - work, time.perf_counter() - start
+            amount = meter(run)
             if turn >= warmup:
-                wall[name].append(1e3 * took)
-                busy[name].append(1e3 * min(took, worked))
+                taken[name].append(amount)
         if turn - warmup + 1 >= LEAST_RUNS and time.perf_counter() > until:
             break
-    return {name: summarise(wall[name], busy[name]) for name in calls}
+    return taken
+
+
+def clock(run: Run) -> tuple[float, float]:
+    """Milliseconds that one run takes, and those of them that the process was at work."""
+    start, work = time.perf_counter(), time.process_time()
+    run()
+    worked, took = time.process_time() - work, time.perf_counter() - start
+    return 1e3 * took, 1e3 * min(took, worked)
 
 
 def summarise(wall: Sequence[float], busy: Sequence[float]) -> Timing:

@@ -1,17 +1,15 @@
-"""model, example, budget -> Chosen: survey, sense, curves, measure, search, in this order."""
+"""model, example, budget -> Chosen: survey, sense, curves, measure, search, in this request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from tenfold.bench import timed_pair
-from tenfold.build.rebuild import build_structure
+from tenfold.costs import Target
 from tenfold.curves import measure_damages
 from tenfold.curves.trace import (
     Curve,
@@ -21,20 +19,43 @@ from tenfold.curves.trace import (
     plain_damage,
     trace_curves,
 )
-from tenfold.deploy.prepare import prepare
-from tenfold.errors import bad_value
-from tenfold.latency import fast_step, read_table, settle, start_ruler
+from tenfold.latency import Ruler, Table, settle, start_gauge, start_ruler, table_for
+from tenfold.latency.settle import Find
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Clock, Progress
 from tenfold.network.guest import Guest
-from tenfold.runtimes import check_available
 from tenfold.search import METHODS, check_reachable, predict, search
-from tenfold.search.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
+from tenfold.search.budget import (
+    BudgetSpec,
+    measured_target,
+    parse_budget,
+    resolve_budget,
+    usual_step,
+)
 from tenfold.sense import Sensed, sense
 from tenfold.sense.stage import check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tenfold.values import ExampleShape, Limit, Plan, Survey
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a budget and settings ask for, read before anything takes time: what a measured limit
+    holds for, the table that it is read from, and what ranks are multiples of."""
+
+    target: Target | None
+    table: Table | None
+    step: Step
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """The survey, the limits in absolute terms, and the ruler of a measured one."""
+
+    survey: Survey
+    limits: tuple[Limit, ...]
+    ruler: Ruler | None
 
 
 @dataclass(frozen=True)
@@ -65,27 +86,75 @@ def choose(
     progress: Progress,
 ) -> Chosen:
     """``plan``, with what was learned on the way. The guest is hosted by the caller."""
-    model, example = guest.model, guest.example
-    target = latency_target(parse_budget(budget))
-    check_settings(settings)
-    usual: Step = fast_step if target else 1
-    step = usual if settings.round_to is None else settings.round_to
-    if settings.latency_table is not None and target is None:
-        raise bad_value(
-            "A latency table needs a latency in the budget",
-            "none",
-            "add one, as latency=0.5@onnxruntime, or leave the table out",
-        )
-    table = read_table(settings.latency_table) if settings.latency_table is not None else None
+    request = read_request(budget, settings)
     clock = Clock()
-    sites = survey(model, example, include=settings.include, exclude=settings.exclude)
-    ruler = start_ruler(model, example, sites, target, table, progress) if target else None
-    sites = ruler.extend(sites) if ruler else sites
-    limits = resolve_budget(budget, sites.totals)
-    bare: Sequence[Curve] = cheapest_curves(sites, settings.formats, step)
-    check_reachable(ruler.price(bare)[0] if ruler else bare, sites, limits)
+    surveyed = survey_priced(guest, budget, request, settings, progress)
     clock.lap("survey")
-    sensed = on_first_process(
+    sensed = sense_once(guest, surveyed.survey, settings, calibration, progress)
+    clock.lap("sense")
+    curves = trace_curves(
+        guest.exact,
+        surveyed.survey,
+        sensed.metrics,
+        formats=settings.formats,
+        round_to=request.step,
+        progress=progress,
+    )
+    clock.lap("curves")
+    damages = damages_of(guest.exact, curves, sensed, progress)
+    clock.lap("measure")
+    find = finder(guest, request, settings, sensed)
+
+    def within(limits: Sequence[Limit]) -> Plan:
+        return on_first_process(lambda: find(surveyed.survey, curves, damages, limits))
+
+    plan = on_first_process(lambda: decide(guest, request, surveyed, curves, damages, find))
+    if request.target is not None:
+        clock.lap(request.target.cost)
+    plan = replace(plan, seconds={**clock.laps, **plan.seconds})
+    again = partial(predict, curves, damages)
+    return Chosen(plan, guest, sensed, surveyed.survey, surveyed.limits, within, again)
+
+
+def read_request(budget: BudgetSpec, settings: PlanSettings) -> Request:
+    """Raises BudgetError or InputError for what cannot be."""
+    amounts = parse_budget(budget)
+    target = measured_target(amounts)
+    check_settings(settings)
+    table = table_for(settings.latency_table, target)
+    usual: Step = partial(usual_step, tuple(amounts))
+    return Request(target, table, usual if settings.round_to is None else settings.round_to)
+
+
+def survey_priced(
+    guest: Guest,
+    budget: BudgetSpec,
+    request: Request,
+    settings: PlanSettings,
+    progress: Progress,
+) -> Surveyed:
+    """The survey with every limited cost. Raises BudgetError where no ranks reach a limit."""
+    model, example = guest.model, guest.example
+    sites = survey(model, example, include=settings.include, exclude=settings.exclude)
+    ruler = None
+    if request.target is not None:
+        ruler = start_ruler(model, example, sites, request.target, request.table, progress)
+        sites = ruler.extend(sites)
+    limits = resolve_budget(budget, sites.totals)
+    curves: Sequence[Curve] = cheapest_curves(sites, settings.formats, request.step)
+    check_reachable(ruler.price(curves)[0] if ruler else curves, sites, limits)
+    return Surveyed(sites, limits, ruler)
+
+
+def sense_once(
+    guest: Guest,
+    sites: Survey,
+    settings: PlanSettings,
+    calibration: Iterable[Any] | None,
+    progress: Progress,
+) -> Sensed:
+    """What the layers see, sensed by one process for all."""
+    return on_first_process(
         lambda: sense(
             guest.exact,
             sites,
@@ -96,64 +165,36 @@ def choose(
             progress=progress,
         )
     )
-    clock.lap("sense")
-    curves = trace_curves(
-        guest.exact,
-        sites,
-        sensed.metrics,
-        formats=settings.formats,
-        round_to=step,
-        progress=progress,
-    )
-    clock.lap("curves")
-    damages = damages_of(guest.exact, curves, sensed, progress)
-    clock.lap("measure")
-    measured = {"latency": asdict(target)} if target else {}
-    shape = shape_of(example)
+
+
+def finder(guest: Guest, request: Request, settings: PlanSettings, sensed: Sensed) -> Find:
+    """The search with these settings, and what a plan notes beside its choices."""
+    shape = shape_of(guest.example)
+    measured = {request.target.cost: request.target.noted()} if request.target else {}
 
     def find(*problem: Any) -> Plan:
         plan = search(*problem, settings=settings, origin=sensed.origin, example=shape)
         return replace(plan, measured=measured)
 
-    def within(others: Sequence[Limit]) -> Plan:
-        return on_first_process(lambda: find(sites, curves, damages, others))
-
-    def decide() -> Plan:
-        if ruler is None or target is None:
-            return find(sites, curves, damages, limits)
-        timer = None if table else whole_clock(model, example, target, ruler.whole)
-        return settle(ruler, sites, curves, damages, limits, find, timer)
-
-    plan = on_first_process(decide)
-    if ruler is not None:
-        clock.lap("latency")
-    plan = replace(plan, seconds={**clock.laps, **plan.seconds})
-    return Chosen(plan, guest, sensed, sites, limits, within, partial(predict, curves, damages))
+    return find
 
 
-def whole_clock(
-    model: nn.Module, example: Any, target: Target, whole: float
-) -> Callable[[Plan], float]:
-    """Milliseconds of the network that a plan describes, built without its factors."""
-    engine = check_available(target.engine)
-    original = prepare(engine, model, example, target.threads)
-
-    def clock(plan: Plan) -> float:
-        built = fill_noise(build_structure(model, plan))
-        run = prepare(engine, built, example, target.threads)
-        timed = timed_pair(original, run, target.engine, target.threads)
-        return timed.ratio * whole if target.share else timed.after.busy
-
-    return clock
-
-
-@torch.no_grad()
-def fill_noise(model: nn.Module) -> nn.Module:
-    """Noise in place of all-zero weights, which a runtime may optimise away."""
-    for weight in model.parameters():
-        if weight.ndim > 1 and not bool(weight.any()):
-            weight.normal_(0, 0.02)
-    return model
+def decide(
+    guest: Guest,
+    request: Request,
+    surveyed: Surveyed,
+    curves: Sequence[Curve],
+    damages: Sequence[Tensor],
+    find: Find,
+) -> Plan:
+    """One search where all limits are on counts; else searches until the measured one is met, on
+    the whole network too unless its table is of another device."""
+    ruler, target = surveyed.ruler, request.target
+    if ruler is None or target is None:
+        return find(surveyed.survey, curves, damages, surveyed.limits)
+    here = request.table is None
+    gauge = start_gauge(guest.model, guest.example, target, ruler.whole) if here else None
+    return settle(ruler, surveyed.survey, curves, damages, surveyed.limits, find, gauge)
 
 
 def damages_of(

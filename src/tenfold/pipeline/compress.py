@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.bench import Timed, time_pair
 from tenfold.build.narrow import narrowed
 from tenfold.build.rebuild import planned
+from tenfold.costs import MEASURED, Target
 from tenfold.data.batches import read_batch
 from tenfold.data.given import batches_of, check_batches, check_data
 from tenfold.data.reading import guarded
 from tenfold.errors import bad_value
+from tenfold.latency import Pair, measure_pair
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.guest import Guest, hosting
@@ -193,8 +194,8 @@ def compress(
             )
             built, history = tuned.model, tuned.history
             chosen = replace(chosen, tuning=asdict(training))
-        timed = timed_again(model, built, example, chosen)
-        report = make_report(model, built, example, chosen, history, timed)
+        pair = measured_again(model, built, example, chosen)
+        report = make_report(model, built, example, chosen, history, pair)
     return Result(built, chosen, report, untuned)
 
 
@@ -215,10 +216,11 @@ def plan_and_build(
     return plan, narrowed(built, guest.model, plan)
 
 
-def timed_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Timed | None:
-    """Both networks timed once more for the report, where a latency was asked for and the
-    engine is here."""
-    limit = plan.measured.get("latency")
-    if not limit or "reached_ms" not in limit:
-        return None
-    return time_pair(original, built, example, limit["engine"], limit["threads"])
+def measured_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Pair | None:
+    """Both networks measured once more for the report, where a measured cost was limited and the
+    plan was measured here."""
+    for name, noted in plan.measured.items():
+        if MEASURED[name].reached_key in noted:
+            target = Target(name, noted["engine"], noted["threads"], noted["share"])
+            return measure_pair(original, built, example, target)
+    return None

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tenfold.build.rebuild import rebuild
 from tenfold.build.reconstruct import reconstruct
 from tenfold.build.refine import refine
+from tenfold.costs import cost_named
 from tenfold.curves import divergence
 from tenfold.data.augment import mirrored
 from tenfold.data.batches import logits_of
@@ -21,7 +22,7 @@ from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress
 from tenfold.network.call import call, evaluating
 from tenfold.pipeline.choose import Chosen
-from tenfold.search.budget import BudgetSpec, latency_target, parse_budget
+from tenfold.search.budget import BudgetSpec, measured_target, parse_budget
 from tenfold.sense import Sensed
 from tenfold.training import Blends
 from tenfold.values import Limit, Plan
@@ -46,11 +47,12 @@ def fitted_on(sensed: Sensed) -> list[Any]:
 
 
 def check_depth(refine: str, budget: BudgetSpec) -> None:
-    """A latency cannot be priced while ranks are not whole."""
-    if refine == "end-to-end" and latency_target(parse_budget(budget)):
+    """A measured cost cannot be priced while ranks are not whole."""
+    target = measured_target(parse_budget(budget)) if refine == "end-to-end" else None
+    if target is not None:
         raise bad_value(
             "refine='end-to-end' needs limits that can be counted",
-            "a latency",
+            cost_named(target.cost).one,
             "use refine='layers'",
         )
 

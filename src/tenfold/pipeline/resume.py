@@ -1,5 +1,5 @@
 """What stands before the fine-tuning, kept beside its checkpoints: a resumed run goes on from the
-same plan and factors, and plans nothing twice. A latency is never measured alike two times."""
+same plan and factors, and plans nothing twice. Nothing is measured alike two times."""
 
 from __future__ import annotations
 

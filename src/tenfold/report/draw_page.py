@@ -7,7 +7,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tenfold.costs.quantity import say_quantity
+from tenfold.costs import cost_named
 from tenfold.report.draw_layers import draw_layers, draw_trace, label
 from tenfold.report.recount import Report
 from tenfold.values import spared
@@ -17,7 +17,7 @@ def draw_page(report: Report, title: str = "tenfold") -> str:
     """The page as text."""
     drawing = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     drawing.filters["count"] = lambda value: f"{value:,.0f}"
-    drawing.filters["quantity"] = lambda value, cost: say_quantity(cost, value)
+    drawing.filters["quantity"] = lambda value, cost: cost_named(cost).say(value)
     drawing.filters["label"] = label
     drawing.filters["spared"] = spared
     template = files("tenfold.report").joinpath("page.html").read_text("utf-8")

@@ -8,16 +8,15 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.bench import Timed
-from tenfold.costs import COSTS
+from tenfold.costs import COSTS, MEASURED
 from tenfold.errors import PlanError
+from tenfold.latency import Pair
 from tenfold.machine.conditions import environment
 from tenfold.machine.schema import Step
 from tenfold.values import Choice, Plan, Refusal, plain
 
 KEY = "tenfold_report"
 STEPS: tuple[Step, ...] = ()  # from each version to the next
-CLOSE = 0.1  # a predicted latency is good when the measured one is this near
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Reached:
     asked: str
     limit: float
     predicted: float
-    reached: float | None  # None: a latency on a device that is not here
+    reached: float | None  # None: measured on a device that is not here
 
 
 @dataclass(frozen=True)
@@ -77,19 +76,20 @@ def make_report(
     example: Any,
     plan: Plan,
     history: tuple[Mapping[str, Any], ...] = (),
-    timed: Timed | None = None,
+    pair: Pair | None = None,
 ) -> Report:
     """Count both modules on the example, without the plan's arithmetic.
 
-    A latency was ``timed`` in one interleaved run of both; it is reported as it was found, for a
-    clock is never exact. Raises PlanError when a count disagrees with the plan or exceeds a
+    What cannot be counted was measured on the ``pair`` in turn; it is reported as it is, for no
+    meter is exact. Raises PlanError when a count disagrees with the plan or exceeds a
     limit: neither may happen, so it is never passed over.
     """
     before = {name: COSTS[name].measure(original, example) for name in COSTS}
     after = {name: COSTS[name].measure(built, example) for name in COSTS}
     check_agreement(plan, after)
-    if timed:
-        before["latency"], after["latency"] = plan.before["latency"], reached_latency(plan, timed)
+    if pair:
+        cost = pair.target.cost
+        before[cost], after[cost] = plan.before[cost], reached_by(pair, plan)
     limits = tuple(
         Reached(x.cost, x.asked, x.value, plan.predicted[x.cost], after.get(x.cost))
         for x in plan.budget
@@ -105,48 +105,51 @@ def make_report(
         trace=plan.trace,
         seconds=dict(plan.seconds),
         environment=environment(),
-        measured=say_latency(limits, timed) if timed else {},
+        measured=say_pair(limits, pair) if pair else {},
         history=history,
     )
 
 
-def reached_latency(plan: Plan, timed: Timed) -> float:
-    """Milliseconds after: of this run for an absolute limit, else its share of the original's
-    time when the plan was made, so that a slower hour does not count."""
-    if plan.measured["latency"]["share"]:
-        return timed.ratio * plan.before["latency"]
-    return timed.after.median
+def reached_by(pair: Pair, plan: Plan) -> float:
+    """What is left: of these runs for an absolute limit, else its share of what the original took
+    when the plan was made, so that a slower hour does not count."""
+    if pair.target.share:
+        return pair.ratio * plan.before[pair.target.cost]
+    return pair.after.median
 
 
-def say_latency(limits: Sequence[Reached], timed: Timed) -> dict[str, str]:
+def say_pair(limits: Sequence[Reached], pair: Pair) -> dict[str, str]:
     """The measurement in words, and whether prediction and limit held."""
-    (x,) = (limit for limit in limits if limit.cost == "latency")
+    target, cost = pair.target, MEASURED[pair.target.cost]
+    (x,) = (limit for limit in limits if limit.cost == target.cost)
     assert x.reached is not None
     off, over = x.reached / x.predicted - 1, x.reached / x.limit - 1
+    good = "" if cost.close(x.reached, x.predicted) else "not "
     return {
-        "latency": f"{timed.before.median:.3f} ms before, {timed.after.median:.3f} ms after in "
-        f"{timed.engine} on {timed.threads} thread(s), medians of interleaved runs; "
-        f"{1 / timed.ratio:.2f}x faster",
-        "prediction": f"{off:+.1%} off, {'' if abs(off) <= CLOSE else 'not '}within {CLOSE:.0%}",
+        target.cost: f"{cost.say(pair.before.median)} before, {cost.say(pair.after.median)} after "
+        f"in {target.engine} on {target.threads} thread(s), medians of interleaved runs; "
+        f"{1 / pair.ratio:.2f}x {cost.gain}",
+        "prediction": f"{off:+.1%} off, {good}within {cost.tolerance:.0%}",
         "limit": "kept" if over <= 0 else f"missed by {over:.1%}",
     }
 
 
 def check_agreement(plan: Plan, counted: Mapping[str, float]) -> None:
     """The built module must cost what the plan predicted, and stay within each limit."""
-    for cost, predicted in plan.predicted.items():
-        if cost not in counted:
-            continue  # measured, not counted
-        if abs(counted[cost] - predicted) > 0.5 + 1e-6 * predicted:
+    for name, value in counted.items():
+        cost, predicted = COSTS[name], plan.predicted.get(name)
+        if predicted is not None and not cost.close(value, predicted):
             raise PlanError(
-                f"The built module must have the predicted {cost} {predicted:,.0f}, but found "
-                f"{counted[cost]:,.0f}; plan and report with the same model and example."
+                f"The built module must have the predicted {name} {cost.say(predicted)}, but found "
+                f"{cost.say(value)}; plan and report with the same model and example."
             )
     for limit in plan.budget:
-        if limit.cost in counted and counted[limit.cost] > limit.value * (1 + 1e-9):
+        value = counted.get(limit.cost, 0.0)
+        if value > limit.value * (1 + 1e-9):
+            cost = COSTS[limit.cost]
             raise PlanError(
-                f"The built module must keep {limit.cost} within {limit.value:,.0f}, but found "
-                f"{counted[limit.cost]:,.0f}; edit the plan, or ask for a larger budget."
+                f"The built module must keep {limit.cost} within {cost.say(limit.value)}, but "
+                f"found {cost.say(value)}; edit the plan, or ask for a larger budget."
             )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tenfold.costs.quantity import say_quantity
+from tenfold.costs import cost_named
 from tenfold.curves.trace import Curve
 from tenfold.errors import BudgetError
 from tenfold.values import Limit, Site, Survey
@@ -134,7 +134,7 @@ def check_reachable(curves: Sequence[Curve], survey: Survey, limits: Sequence[Li
 def unreachable(limit: Limit, smallest: float, fixed: float, total: float) -> BudgetError:
     """The error that names the limit, the smallest reachable cost and the untouchable part."""
     value, least, whole, rest = (
-        say_quantity(limit.cost, x) for x in (limit.value, smallest, total, fixed)
+        cost_named(limit.cost).say(x) for x in (limit.value, smallest, total, fixed)
     )
     share = smallest / total * 1.001
     more = f"ask for at least {limit.cost}={share:.4f}, or " if share <= 1 else ""

@@ -142,7 +142,7 @@ def test_a_hundred_inputs_in_one_tensor_are_enough():
     )
     unseen = torch.randn(100, 3, 12, 12, generator=torch.Generator().manual_seed(10))
     assert distance(result.model, teacher, unseen) < distance(student, teacher, unseen)
-    assert result.plan.settings["tuning"]["batchnorm"] == "frozen"
+    assert result.plan.tuning["batchnorm"] == "frozen"
 
 
 def test_without_data_the_inputs_are_made():

@@ -46,7 +46,8 @@ def commands(page):
     for block in blocks(page, "sh"):
         variables = {}
         for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(Template(line).safe_substitute(variables), comments=True)
+            filled = Template(line.removeprefix("export ")).safe_substitute(variables)
+            words = shlex.split(filled, comments=True)
             settings = [word for word in words if ASSIGNMENT.match(word)]
             command = [word for word in words if word not in settings and word != "..."]
             if command:

@@ -23,14 +23,6 @@ PATH = re.compile(r"`((?:docs|benchmarks|research|src|tests|tools)/[\w./-]+)(?::
 LINK = re.compile(r"\]\(([\w./-]+)(?:#[\w-]+)?\)")
 MADE = ("command-line.md",)  # when the site is built
 
-# What pages show before it is there. An entry goes when its test passes.
-AWAITED = {
-    "--metric frobenius": "the command line has no such flag yet",
-    "src/tenfold/layers/": "kinds of layer move there",
-    "tests/contracts/test_layers.py": "kinds of layer get a contract of their own",
-    "tests/contracts/test_runtimes.py": "engines, exporters and quantisers become one",
-}
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -44,17 +36,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def cases(shown):
-    """A test case each, expected to fail where what it shows is awaited."""
-    return [
-        pytest.param(
-            item,
-            marks=[
-                pytest.mark.xfail(reason=why) for what, why in AWAITED.items() if what in item.text
-            ],
-            id=str(item),
-        )
-        for item in shown
-    ]
+    """A test case each, named by the page and what it shows."""
+    return [pytest.param(item, id=str(item)) for item in shown]
 
 
 def test_python_examples_of_the_readme_run(folder):
@@ -104,7 +87,7 @@ def test_a_quick_snippet_runs(snippet, folder):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_paths_in_the_text_lead_somewhere(page):
     text = page.read_text("utf-8")
-    paths = [(ROOT, path) for path in PATH.findall(text) if path not in AWAITED]
+    paths = [(ROOT, path) for path in PATH.findall(text)]
     paths += [(page.parent, path) for path in LINK.findall(text) if path not in MADE]
     assert [path for folder, path in paths if not (folder / path).exists()] == []
 

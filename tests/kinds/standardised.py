@@ -28,12 +28,13 @@ class StandardisedConv(nn.Conv2d):
 
     def __init__(self, *sizes, **arguments):
         super().__init__(*sizes, **arguments)
-        self.gain = nn.Parameter(1 + torch.rand(self.out_channels, 1, 1, 1))
+        self.gain = nn.Parameter(1 + torch.rand(self.out_channels))
         self.pad = PadSame(self.kernel_size, self.stride, self.dilation)
 
     def standardised(self):
         centred = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
-        return self.gain * centred / centred.square().sum((1, 2, 3), keepdim=True).sqrt()
+        rows = centred.flatten(1) / centred.flatten(1).norm(dim=1, keepdim=True)
+        return (self.gain.diag() @ rows).reshape(self.weight.shape)
 
     def forward(self, x):
         weight = self.standardised()
@@ -51,7 +52,9 @@ class Standardised(Convolution):
         return type(module) is StandardisedConv
 
     def describe(self, module, name, calls=()):
-        return replace(super().describe(module, name, calls), padding=(0, 0))
+        product = module.out_channels * module.weight.numel()
+        site = super().describe(module, name, calls)
+        return replace(site, padding=(0, 0), extra_macs=product)
 
     def weight(self, module):
         return module.standardised()

@@ -33,8 +33,8 @@ class Macs(CountedCost):
     noun = "multiply-accumulates"
 
     def of(self, op: Op) -> Real:
-        """Weights times the positions at which they are applied."""
-        return op.weights * op.positions
+        """Weights times the positions at which they are applied, and what computes the weights."""
+        return op.weights * op.positions + op.extra_macs
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Half of what torch's counter of floating-point operations sees in a forward pass."""

@@ -30,7 +30,13 @@ class Dense(Format):
     def ops(self, site: Site, ranks: Sequence[Real]) -> tuple[Op, ...]:
         """The layer with what it holds beside weight and bias."""
         (op,) = super().ops(site, ranks)
-        return (replace(op, extra_params=site.extra_params, extra_bytes=site.extra_bytes),)
+        extra = replace(
+            op,
+            extra_params=site.extra_params,
+            extra_bytes=site.extra_bytes,
+            extra_macs=site.extra_macs * len(site.calls),
+        )
+        return (extra,)
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> Tensor:
         """The weight as it is: nothing is decomposed."""

@@ -49,11 +49,13 @@ class Kind(ABC):
 
     @abstractmethod
     def describe(self, module: nn.Module, name: str, calls: tuple[Call, ...] = ()) -> Site:
-        """The geometry of a module."""
+        """The geometry of a module. What its weight takes to compute belongs to it
+        (``extra_macs``); what it holds beside weight and bias is counted by ``describe`` of this
+        room."""
 
     def weight(self, module: nn.Module) -> Tensor:
-        """The weight ``(out, in / groups, *kernel)``, through which gradients reach whatever it is
-        computed from."""
+        """The weight ``(out, in / groups, *kernel)`` in evaluation mode, through which gradients
+        reach whatever it is computed from."""
         return module.weight  # type: ignore[return-value]
 
     def put(self, module: nn.Module, weight: Tensor) -> None:

@@ -37,6 +37,8 @@ LAYERS_AND_INPUTS = {
     "conv2d, same": (nn.Conv2d(6, 8, (4, 3), padding="same", dilation=(1, 2)), (2, 6, 9, 8)),
     "conv2d, no batch": (nn.Conv2d(6, 8, 3, bias=False), (6, 9, 8)),
     "conv2d, pointwise": (nn.Conv2d(6, 8, 1, stride=2), (2, 6, 9, 8)),
+    "conv3d": (nn.Conv3d(6, 8, (2, 3, 1), stride=(1, 2, 1), padding=(0, 1, 0)), (2, 6, 4, 5, 3)),
+    "transposed, 1d": (nn.ConvTranspose1d(6, 8, 4, stride=2, padding=1, groups=2), (2, 6, 7)),
     "transposed": (nn.ConvTranspose2d(6, 8, 3, stride=2, padding=1), (2, 6, 5, 4)),
     "transposed, uneven": (
         nn.ConvTranspose2d(
@@ -44,6 +46,16 @@ LAYERS_AND_INPUTS = {
         ),
         (2, 6, 5, 4),
     ),
+    "transposed, 3d": (
+        nn.ConvTranspose3d(6, 8, (1, 3, 2), stride=(1, 1, 2), output_padding=(0, 0, 1)),
+        (6, 2, 4, 3),
+    ),
+    "transposed, groups": (
+        nn.ConvTranspose2d(6, 9, 3, stride=2, padding=1, groups=3, bias=False),
+        (2, 6, 5, 4),
+    ),
+    "groups, 1d": (nn.Conv1d(8, 4, 3, padding="same", groups=2), (2, 8, 7)),
+    "groups, 3d": (nn.Conv3d(6, 4, 2, groups=2, bias=False), (2, 6, 3, 4, 3)),
     "groups": (nn.Conv2d(8, 12, 3, padding=1, groups=2), (2, 8, 7, 6)),
     "groups, pointwise": (nn.Conv2d(12, 9, 1, groups=3, bias=False), (2, 12, 7, 6)),
     "swapped": (SwappedLinear(12, 9), (2, 3, 12)),
@@ -248,13 +260,13 @@ def test_gates_scale_the_components_of_the_weight(label, name):
         torch.testing.assert_close(left, layer.weight(), rtol=1e-4, atol=1e-5)
 
 
-def images(*layers):
+def images(*layers, pool=nn.AdaptiveAvgPool2d):
     """A network on images that ends in five numbers."""
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 5))
+    return nn.Sequential(*layers, pool(1), nn.Flatten(), nn.Linear(16, 5))
 
 
 NETWORKS = {
-    "convtranspose2d": (
+    "transposed": (
         lambda: images(
             nn.ConvTranspose2d(6, 16, 3, stride=2, padding=1, output_padding=1, bias=False),
             nn.BatchNorm2d(16),
@@ -264,7 +276,29 @@ NETWORKS = {
         ),
         (2, 6, 6, 5),
     ),
-    "conv2d-in-groups": (
+    "transposed, 1d, groups": (
+        lambda: images(
+            nn.ConvTranspose1d(6, 16, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm1d(16),
+            nn.ReLU(),
+            nn.ConvTranspose1d(16, 16, 3, groups=2),
+            nn.ReLU(),
+            pool=nn.AdaptiveAvgPool1d,
+        ),
+        (2, 6, 9),
+    ),
+    "conv3d": (
+        lambda: images(
+            nn.Conv3d(6, 16, 3, padding=1, bias=False),
+            nn.BatchNorm3d(16),
+            nn.ReLU(),
+            nn.Conv3d(16, 16, (1, 2, 3), stride=(1, 2, 1), groups=2),
+            nn.ReLU(),
+            pool=nn.AdaptiveAvgPool3d,
+        ),
+        (2, 6, 3, 5, 4),
+    ),
+    "groups": (
         lambda: images(
             nn.Conv2d(6, 16, 3, padding=1, groups=2, bias=False),
             nn.BatchNorm2d(16),
@@ -301,7 +335,7 @@ def network(kind):
         torch.manual_seed(3)
         model = make()
         for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.momentum = None
         real = [torch.randn(16, *shape[1:]) for _ in range(3)]
         with torch.no_grad():
@@ -319,7 +353,7 @@ def off(small, model, x):
 def test_a_network_of_the_kind_is_compressed_within_its_budget(kind, tmp_path):
     model, x, real = network(kind)
     before = copy.deepcopy(model.state_dict())
-    own = tuple(site.name for site in survey(model, x).sites if site.kind == kind)
+    own = tuple(site.name for site in survey(model, x).sites if site.kind != "linear")
     assert len(own) == 2
     result = tenfold.compress(
         model, x, "params=0.5,macs=0.8", calibration=real, include=own, data=real, epochs=1
@@ -339,18 +373,19 @@ def test_a_network_of_the_kind_is_compressed_within_its_budget(kind, tmp_path):
 @pytest.mark.parametrize("method", ["vbmf", "energy"])
 def test_half_precision_and_channels_last_are_handed_back(kind, method):
     model, x, _ = network(kind)
-    model, x = model.to(memory_format=torch.channels_last).bfloat16(), x.bfloat16()
+    layout = torch.channels_last_3d if x.ndim == 5 else torch.channels_last
+    model, x = model.to(memory_format=layout).bfloat16(), x.bfloat16()
     plan = tenfold.plan(model, x, "params=0.6", method=method, metric="frobenius")
     small = tenfold.apply(plan, model)
     assert COSTS["params"].measure(small, x) == plan.predicted["params"]
     assert plan.predicted["params"] <= 0.6 * plan.before["params"]
     assert {p.dtype for p in small.parameters()} == {torch.bfloat16}
     assert small(x).dtype == torch.bfloat16
-    wide = [p for p in small.parameters() if p.ndim == 4]
-    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in wide)
+    wide = [p for p in small.parameters() if p.ndim == max(4, x.ndim)]
+    assert all(p.is_contiguous(memory_format=layout) for p in wide)
 
 
-@pytest.mark.parametrize("kind", ["conv2d-in-groups", "standardised"])
+@pytest.mark.parametrize("kind", ["groups", "standardised"])
 def test_ranks_are_refined_end_to_end(kind, monkeypatch):
     monkeypatch.setattr(realise, "CLEARLY", math.inf)  # the trained plan is taken where it fits
     model, x, real = network(kind)
@@ -362,8 +397,19 @@ def test_ranks_are_refined_end_to_end(kind, monkeypatch):
     assert result.plan.trace[0].keys() == {"step", "loss", "params"}  # of the training
 
 
+def test_what_has_nothing_to_factor_says_so():
+    layers = [
+        nn.Conv2d(8, 8, 3, groups=8),
+        nn.Conv1d(8, 16, 3, groups=8),
+        nn.ConvTranspose3d(8, 4, 3, groups=4),
+    ]
+    for layer in layers:
+        assert "nothing to factor" in kind_of(layer).refuses(layer)
+    assert "channel counts is 1" in kind_of(nn.Conv2d(8, 1, 3)).refuses(nn.Conv2d(8, 1, 3))
+
+
 def test_the_published_search_serves_layers_with_groups():
-    model, x, _ = network("conv2d-in-groups")
+    model, x, _ = network("groups")
     plan = tenfold.plan(
         model, x, "params=0.8", method="super-layer", metric="frobenius", formats=["tucker"]
     )

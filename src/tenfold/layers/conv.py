@@ -1,4 +1,4 @@
-"""Conv1d and Conv2d, with any stride, dilation and padding."""
+"""Conv1d, Conv2d and Conv3d, with any stride, dilation, padding and groups."""
 
 from __future__ import annotations
 
@@ -19,11 +19,8 @@ class Convolution(Kind):
         self.name, self.stock = stock.__name__.lower(), stock
 
     def refuses(self, module: nn.Module) -> str | None:
-        """Groups, beside what any layer is refused for."""
-        reason, groups = super().refuses(module), module.groups
-        if reason is None and groups != 1:
-            reason = f"it has {groups} groups, between which there is nothing to factor"
-        return reason
+        """Groups of one channel, beside what any layer is refused for."""
+        return super().refuses(module) or lone_channels(self.describe(module, ""))
 
     def describe(self, module: nn.Module, name: str, calls: tuple[Call, ...] = ()) -> Site:
         """Every argument of the layer."""
@@ -81,5 +78,13 @@ def sides(site: Site) -> list[int]:
     return [side for p in reversed(site.padding) for side in (p, p)]
 
 
+def lone_channels(site: Site) -> str | None:
+    """Why a depthwise layer and its like stay as they are; None for other layers."""
+    if min(site.group.in_channels, site.group.out_channels) > 1:
+        return None
+    return f"its {site.groups} groups read or make one channel each: there is nothing to factor"
+
+
 LAYERS.add("conv1d", Convolution(nn.Conv1d))
 LAYERS.add("conv2d", Convolution(nn.Conv2d))
+LAYERS.add("conv3d", Convolution(nn.Conv3d))

@@ -9,6 +9,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import tenfold
 from tenfold.build.rebuild import rebuild
@@ -22,6 +23,8 @@ from tenfold.latency.unit import units_of
 from tenfold.layers import LAYERS, describe, is_link, kind_of, links_of, put_weight, weight_of
 from tenfold.pipeline import realise
 from tenfold.survey import survey
+from tests.computing import Causal, PadSame, Plain, SwappedWeight
+from tests.computing import Standardised as GroupsStandardised
 from tests.kinds import toys_registered
 from tests.kinds.standardised import StandardisedConv
 from tests.kinds.swapped import SwappedLinear
@@ -58,6 +61,16 @@ LAYERS_AND_INPUTS = {
     "groups, 3d": (nn.Conv3d(6, 4, 2, groups=2, bias=False), (2, 6, 3, 4, 3)),
     "groups": (nn.Conv2d(8, 12, 3, padding=1, groups=2), (2, 8, 7, 6)),
     "groups, pointwise": (nn.Conv2d(12, 9, 1, groups=3, bias=False), (2, 12, 7, 6)),
+    "computed, linear": (Plain(10, 9), (2, 3, 10)),
+    "computed, swapped": (SwappedWeight(11, 12), (2, 3, 12)),
+    "computed, 1d": (Causal(6, 8, 3, dilation=2), (2, 6, 11)),
+    "computed, same": (PadSame(6, 8, (3, 4), stride=(1, 2)), (2, 6, 9, 8)),
+    "computed, normed": (weight_norm(nn.Conv2d(6, 8, 3, padding=2)), (2, 6, 9, 8)),
+    "computed, groups": (GroupsStandardised(8, 4, 3, groups=2, bias=False), (2, 8, 7, 6)),
+    "computed, 3d": (weight_norm(nn.Conv3d(6, 4, 2)), (2, 6, 3, 4, 3)),
+    "computed, transposed, 1d": (weight_norm(nn.ConvTranspose1d(6, 8, 4, stride=2)), (2, 6, 7)),
+    "computed, transposed": (weight_norm(nn.ConvTranspose2d(6, 8, 3)), (2, 6, 5, 4)),
+    "computed, transposed, 3d": (weight_norm(nn.ConvTranspose3d(6, 4, 2)), (2, 6, 2, 4, 3)),
     "swapped": (SwappedLinear(12, 9), (2, 3, 12)),
     "standardised": (StandardisedConv(6, 8, 3, stride=2), (2, 6, 9, 8)),
     "standardised, dilated": (StandardisedConv(6, 8, (2, 3), dilation=2, bias=False), (2, 6, 9, 8)),

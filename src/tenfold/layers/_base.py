@@ -26,6 +26,7 @@ class Kind(ABC):
 
     name: str  # what ``Site.kind`` says
     stock: type[nn.Module]  # the class of the layers that ``link`` makes
+    general = False  # whether a kind that is made for a module goes before this one
 
     def serves(self, module: nn.Module) -> bool:
         """Whether a module is of this kind: the stock class itself, for a subclass may compute

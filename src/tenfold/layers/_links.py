@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tenfold.layers._base import LAYERS
 from tenfold.layers._read import kind_of, require_kind
 
 
@@ -19,8 +20,8 @@ def filled(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
 
 def is_link(module: nn.Module) -> bool:
     """Whether a module is a stock layer with a weight of its own, as ``Kind.link`` makes them."""
-    kind = kind_of(module)
-    return kind is not None and type(module) is kind.stock and "weight" in module._parameters
+    stock = any(type(module) is kind.stock for kind in LAYERS.values())
+    return stock and "weight" in module._parameters and kind_of(module) is not None
 
 
 def links_of(module: nn.Module) -> list[Any]:

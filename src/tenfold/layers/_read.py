@@ -13,10 +13,11 @@ from tenfold.values import Call, Site
 
 
 def kind_of(module: nn.Module) -> Kind | None:
-    """The kind that serves a module and does not refuse it; else one that refuses it, or None."""
+    """The kind that serves a module and does not refuse it, one made for it before a general one;
+    else one that refuses it, or None."""
     kinds = [kind for kind in LAYERS.values() if kind.serves(module)]
     if len(kinds) > 1:
-        kinds.sort(key=lambda kind: kind.refuses(module) is not None)
+        kinds.sort(key=lambda kind: (kind.refuses(module) is not None, kind.general))
     return kinds[0] if kinds else None
 
 

@@ -100,8 +100,7 @@ def spread(x: Tensor, stride: tuple[int, ...]) -> Tensor:
     """An input ``(batch, channels, *axes)`` with zeros between its pixels."""
     sizes = [(n - 1) * s + 1 for n, s in zip(x.shape[2:], stride)]
     wide = x.new_zeros(*x.shape[:2], *sizes)
-    pixels = (slice(None), slice(None), *(slice(None, None, s) for s in stride))
-    wide[pixels] = x
+    wide[(slice(None),) * 2 + tuple(slice(None, None, s) for s in stride)] = x
     return wide
 
 

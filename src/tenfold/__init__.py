@@ -23,6 +23,7 @@ from tenfold.errors import (
 )
 from tenfold.pipeline.compress import apply, compress, plan
 from tenfold.report import Report, Result
+from tenfold.settings import PlanSettings
 from tenfold.store import load, plan_from_json, plan_to_json, save
 from tenfold.training import TuneSettings, tune
 from tenfold.values import Plan
@@ -40,6 +41,7 @@ __all__ = [
     "MissingExtra",
     "Plan",
     "PlanError",
+    "PlanSettings",
     "Quantised",
     "Report",
     "Result",

@@ -30,9 +30,10 @@ from tenfold.runtimes.engines import check_available
 from tenfold.search import METHODS, check_reachable, predict, search
 from tenfold.search.budget import BudgetSpec, Target, latency_target, parse_budget, resolve_budget
 from tenfold.sense import Sensed, sense
-from tenfold.sense.stage import check_metric
+from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
+from tenfold.tasks import Purpose
 from tenfold.values import ExampleShape, Limit, Plan, Survey
 
 
@@ -62,6 +63,7 @@ def choose(
     settings: PlanSettings,
     calibration: Iterable[Any] | None,
     progress: Progress,
+    purpose: Purpose = UNSTATED,
 ) -> Chosen:
     """``plan``, with what was learned on the way. The guest is hosted by the caller."""
     model, example = guest.model, guest.example
@@ -91,6 +93,7 @@ def choose(
             guest.exact_example,
             metric=settings.metric,
             calibration=calibration,
+            purpose=purpose,
             seed=settings.seed,
             progress=progress,
         )
@@ -112,7 +115,7 @@ def choose(
 
     def find(*problem: Any) -> Plan:
         plan = search(*problem, settings=settings, origin=sensed.origin, example=shape)
-        return replace(plan, measured=measured)
+        return replace(plan, measured=measured, task=sensed.task.name if sensed.task else "")
 
     def within(others: Sequence[Limit]) -> Plan:
         return on_first_process(lambda: find(sites, curves, damages, others))
@@ -161,7 +164,7 @@ def damages_of(
     """Measured where there are inputs to measure on, else the squared error in the metric."""
     if not sensed.batches:
         return [plain_damage(curve) for curve in curves]
-    return measure_damages(model, curves, sensed.batches[0], progress)
+    return measure_damages(model, curves, sensed.batches, progress, sensed.task)
 
 
 def shape_of(example: Any) -> ExampleShape | None:

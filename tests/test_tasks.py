@@ -203,8 +203,7 @@ def test_what_is_common_to_two_coordinates_counts():
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e12])
-@pytest.mark.parametrize("sensed", [False, True])
-def test_inputs_and_outputs_of_any_scale(scale, sensed):
+def test_inputs_and_outputs_of_any_scale(scale):
     torch.manual_seed(0)
     model = of_rank(
         nn.Sequential(nn.Linear(16, 48), nn.Tanh(), nn.Linear(48, 48), nn.Linear(48, 3))
@@ -214,7 +213,7 @@ def test_inputs_and_outputs_of_any_scale(scale, sensed):
         model[3].weight *= scale
         model[3].bias *= scale
     x = scale * noise(32, 16)
-    result = compressed(model, x, **({"calibration": [x]} if sensed else {}))
+    result = compressed(model, x, calibration=[x])
     with torch.no_grad():
         assert gap(result.model(x), model(x)) < 1e-2
 
@@ -262,7 +261,8 @@ def test_parts_without_gradients(guard):
     torch.manual_seed(0)
     model, x = of_rank(Net()), noise(8, 3, 8, 8)
     result = compressed(model, x, calibration=[x])
-    assert gap(result.model(x).detach(), model(x).detach()) < 2e-2
+    with torch.no_grad():
+        assert gap(result.model(x), model(x)) < 2e-2
 
 
 class OneImage(nn.Module):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import tenfold
+from tenfold.cli import main
 from tenfold.costs import COSTS
 from tenfold.data.batches import logits_of
 from tenfold.errors import InputError
@@ -380,3 +381,19 @@ def test_class_mode_states_the_task_too():
         )
         assert result.plan.task == name
         assert result.plan.tuning["class_mode"] == (2 if more else -1)
+
+
+def test_a_function_of_ones_own_on_the_command_line(tmp_path, capsys):
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "def pair():\n"
+        "    torch.manual_seed(0)\n"
+        "    return torch.nn.Sequential(torch.nn.Linear(24, 24)), torch.zeros(2, 24)\n"
+        "def apart(output, original):\n"
+        "    return (output - original).abs().max()\n"
+    )
+    file = tmp_path / "net.py"
+    command = ["plan", f"{file}:pair", "--budget", "params=0.5", "--task"]
+    assert main([*command, f"{file}:apart"]) == 0
+    assert "function apart (as stated)" in " ".join(capsys.readouterr().out.split())
+    assert main([*command, "colours"]) == 2

@@ -16,6 +16,7 @@ ORDER = (
     "registry",
     "machine",
     "network",
+    "tasks",
     "runtimes",
     "layers",
     "formats",

@@ -10,7 +10,7 @@ from torch import nn
 
 import tenfold
 from tenfold.curves import measure_damages
-from tenfold.curves.damage import divergence, read, replaced, rising
+from tenfold.curves.damage import read, replaced, rising
 from tenfold.curves.trace import trace_curves
 from tenfold.data.cache import cached
 from tenfold.data.synthesise import can_synthesise, mismatch, synthesise
@@ -20,7 +20,10 @@ from tenfold.layers import LAYERS, describe
 from tenfold.sense import sense
 from tenfold.sense.moments import Sums, accumulate, estimate_moments
 from tenfold.survey import survey
+from tenfold.tasks import read_task
 from tests.networks import example, tiny_resnet
+
+CLASSES = read_task("classes")
 
 
 class Sequence1d(nn.Module):
@@ -125,7 +128,7 @@ def test_damage_is_measured_one_layer_at_a_time():
     found = survey(model, example())
     inputs = torch.randn(16, 3, 12, 12)
     curves = trace_curves(model, found, formats=["svd"])
-    damages = measure_damages(model, curves, inputs)
+    damages = measure_damages(model, curves, [inputs], task=CLASSES)
     for curve, damage in zip(curves, damages):
         assert damage.shape == curve.errors.shape
         if curve.format == "dense":
@@ -139,7 +142,7 @@ def test_damage_is_measured_one_layer_at_a_time():
     choice = next(c for c in plan.choices if c.format == "svd")
     row = last.ranks[:, 0].tolist().index(choice.ranks[0])
     with torch.no_grad():
-        true = divergence(built(inputs), model(inputs))
+        true = CLASSES.distance(built(inputs), model(inputs))
     assert float(damages[curves.index(last)][row]) == pytest.approx(true, rel=0.5)
 
 

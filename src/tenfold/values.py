@@ -169,7 +169,8 @@ class Plan:
 
     ``origin`` says what the metric was sensed on: ``"synthetic"``, ``"calibration"``, ``"noise"``
     or ``"frobenius"``. ``measured`` holds, by cost, how a measured limit was reached; ``tuning``
-    the settings of a fine-tuning that followed.
+    the settings of a fine-tuning that followed; ``task``, by name, what the outputs are for,
+    ``""`` in plans of before.
     """
 
     choices: tuple[Choice, ...]
@@ -184,6 +185,7 @@ class Plan:
     example: ExampleShape | None = None
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tuning: Mapping[str, Any] | None = None
+    task: str = ""  # what the outputs are for, as stated or guessed
     trace: tuple[Mapping[str, float], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 

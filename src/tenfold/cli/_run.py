@@ -10,12 +10,18 @@ from typing import Any
 from tenfold.cli.recipe import Recipe
 from tenfold.errors import Interrupted, bad_value
 from tenfold.machine.threads import torch_threads
-from tenfold.sources import open_data
+from tenfold.sources import open_data, open_function
 
 
 def open_calibration(recipe: Recipe) -> Iterable[Any] | None:
     """The real inputs to sense on, where the recipe names some."""
     return open_data(recipe.calibration, "train") if recipe.calibration else None
+
+
+def open_task(recipe: Recipe) -> dict[str, Any]:
+    """The task as an argument, where the recipe names a function for it."""
+    text = recipe.planning.task or ""
+    return {"task": open_function(text)} if ".py:" in text else {}
 
 
 @contextmanager

@@ -67,6 +67,9 @@ def show_plan(out: Console, plan: Plan) -> None:
             f"{say_asked(limit.cost, limit.asked, limit.value, plan.before[limit.cost])}; "
             f"predicted {predicted}."
         )
+    if plan.task:
+        stated = "as stated" if plan.settings.task else "guessed; --task states another"
+        out.print(f"The outputs are compared for the task {plan.task} ({stated}).")
     show_gap(out, plan.gap)
 
 

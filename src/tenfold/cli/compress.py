@@ -21,7 +21,7 @@ from tenfold.cli._options import (
     Threads,
     Weights,
 )
-from tenfold.cli._run import open_calibration, running
+from tenfold.cli._run import open_calibration, open_task, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import TUNING, Recipe, make_recipe, write_recipe
@@ -111,6 +111,7 @@ def compress(flags: Mapping[str, Any], config: Config = None, json: Json = False
             recipe.budget,
             planning=recipe.planning,
             calibration=open_calibration(recipe),
+            **open_task(recipe),
             **tune_arguments(recipe, checkpoint),
             progress=progress,
         )

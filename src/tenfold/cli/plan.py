@@ -19,7 +19,7 @@ from tenfold.cli._options import (
     Threads,
     Weights,
 )
-from tenfold.cli._run import open_calibration, running
+from tenfold.cli._run import open_calibration, open_task, running
 from tenfold.cli._tables import show_plan
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import make_recipe
@@ -65,6 +65,7 @@ def plan(flags: Mapping[str, Any], config: Config = None, json: Json = False) ->
             recipe.budget,
             planning=recipe.planning,
             calibration=open_calibration(recipe),
+            **open_task(recipe),
             progress=progress,
         )
     if not world().first:

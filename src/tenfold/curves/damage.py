@@ -8,38 +8,56 @@ linear in its square, which is how curves are continued below their smallest mea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tenfold.curves.trace import Curve, plain_damage
-from tenfold.data.batches import logits_of
+from tenfold.data.batches import rows_of
 from tenfold.formats import FORMATS
 from tenfold.layers import LAYERS, weight_of
 from tenfold.machine.processes import share
 from tenfold.machine.progress import Progress, silent
-from tenfold.network.call import call, evaluating
+from tenfold.network.call import call_alike, evaluating
+from tenfold.network.padding import masks_of
+from tenfold.tasks import Masks, Task, guess_task
 
 WORTH = 1.05  # times the best error at equal cost, above which a format is not measured
-FLOOR = 1e-12
+FLOOR, CEILING = 1e-12, 1e3
+ENOUGH = 8  # inputs that damages are measured on at least, where there are as many
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A batch of inputs, where they are padded, and the original's output."""
+
+    inputs: Any
+    masks: Masks
+    output: Any
 
 
 @torch.no_grad()
 def measure_damages(
-    model: nn.Module, curves: Sequence[Curve], inputs: Any, progress: Progress = silent
+    model: nn.Module,
+    curves: Sequence[Curve],
+    batches: Sequence[Any],
+    progress: Progress = silent,
+    task: Task | None = None,
 ) -> list[Tensor]:
-    """Row by row the predicted divergence, ``(n,)`` float64, for every curve.
+    """Row by row the predicted divergence, ``(n,)`` float64, for every curve; as the ``task`` says,
+    which is guessed from the output without one.
 
     Curves whose error is nowhere near the best of their site at the same cost borrow the site's
     relation between error and divergence instead of being measured.
     """
     with evaluating(model):
-        goal = logits_of(call(model, inputs))
+        goals = goals_of(model, batches)
+        task = task or guess_task(model, goals[0].output)
         jobs = [
             (index, tuple(row))
             for index in worth_measuring(curves)
@@ -50,7 +68,7 @@ def measure_damages(
         points: dict[int, list[tuple[float, float]]] = {}
 
         def work(job: tuple[int, tuple[int, ...]]) -> tuple[float, float]:
-            return measure(model, curves[job[0]], job[1], inputs, goal)
+            return measure(model, curves[job[0]], job[1], goals, task)
 
         for done, ((index, _), found) in enumerate(zip(jobs, share(work, jobs))):
             points.setdefault(index, []).append(found)
@@ -59,7 +77,7 @@ def measure_damages(
 
 
 def measure(
-    model: nn.Module, curve: Curve, ranks: tuple[int, ...], inputs: Any, goal: Tensor
+    model: nn.Module, curve: Curve, ranks: tuple[int, ...], goals: Sequence[Goal], task: Task
 ) -> tuple[float, float]:
     """Predicted relative squared error, and the divergence it causes."""
     fmt, layer = FORMATS[curve.format], model.get_submodule(curve.site.name)
@@ -67,22 +85,40 @@ def measure(
     bias = LAYERS[curve.site.kind].bias(layer)
     dtype = weight_of(layer).dtype  # wider than surveyed in a half network
     site = replace(curve.site, dtype=dtype)
-    chain = fmt.layers(site, ranks, factors, bias).to(goal.device).eval()
+    chain = fmt.layers(site, ranks, factors, bias).to(weight_of(layer).device).eval()
     with replaced(layer, chain):
-        found = logits_of(call(model, inputs))
+        gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
     row = torch.tensor([ranks], dtype=torch.int64)
-    return float(fmt.errors(curve.state, row)), divergence(found, goal)
+    return float(fmt.errors(curve.state, row)), bounded(sum(gaps) / len(gaps))
 
 
-def divergence(found: Tensor, goal: Tensor) -> float:
-    """Mean Kullback-Leibler divergence of classes, or the relative squared distance."""
-    if goal.ndim == 2 and goal.shape[1] > 1:
-        pairs = F.log_softmax(found.double(), 1), F.log_softmax(goal.double(), 1)
-        value = F.kl_div(*pairs, reduction="batchmean", log_target=True)
-    else:
-        gap, size = (found - goal).double(), goal.double()
-        value = gap.square().mean() / size.square().mean().clamp_min(1e-300)
-    return float(value.nan_to_num(1e3, 1e3, 1e3).clamp(FLOOR, 1e3))
+def goals_of(model: nn.Module, batches: Sequence[Any]) -> list[Goal]:
+    """What the original says on the first batch, and on more where they are very small."""
+    goals: list[Goal] = []
+    seen = 0
+    for inputs in batches:
+        goals.append(Goal(inputs, masks_of(model, inputs), call_alike(model, inputs)))
+        seen += rows_of(inputs)
+        if seen >= ENOUGH:
+            break
+    return goals
+
+
+def distance(task: Task, output: Any, goal: Goal) -> float:
+    """How far an output is from the goal; the largest distance where it is not finite."""
+    return bounded(task.distance(output, goal.output, goal.masks))
+
+
+def bounded(value: float) -> float:
+    """Within what can be compared by its logarithm."""
+    return min(max(value, FLOOR), CEILING) if math.isfinite(value) else CEILING
+
+
+def divergence(model: nn.Module, original: nn.Module, batches: Sequence[Any], task: Task) -> float:
+    """Mean distance of two networks' outputs, both in evaluation mode, on the first batches."""
+    goals = goals_of(original, batches)
+    gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
+    return sum(gaps) / len(gaps)
 
 
 @contextmanager

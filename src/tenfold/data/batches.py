@@ -12,6 +12,7 @@ from torch import Tensor
 from tenfold.data.reading import guarded
 from tenfold.errors import InputError, bad_value
 from tenfold.network.inputs import leaves, mapped, to_device
+from tenfold.tasks._parts import integers_of, parts_of
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,12 @@ def _cut(value: Any, rows: int, start: int, stop: int) -> Any:
 
 
 def logits_of(output: Any) -> Tensor:
-    """The tensor of an output: itself, its ``logits``, or its first entry."""
+    """The tensor of an output: itself, its ``logits``, or its first real or complex entry."""
     if isinstance(output, Tensor):
         return output
-    if getattr(output, "logits", None) is not None:
-        return logits_of(output.logits)
-    if isinstance(output, Mapping) and output:
-        return logits_of(output.get("logits", next(iter(output.values()))))
-    if isinstance(output, (tuple, list)) and output:
-        return logits_of(output[0])
+    for parts in (parts_of(output), integers_of(output)):
+        if parts:
+            return next(iter(parts.values()))
     raise bad_value(
         "A model's output must be or hold a tensor",
         type(output).__name__,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tenfold.layers._base import LAYERS
@@ -12,7 +13,9 @@ from tenfold.layers._read import kind_of, require_kind
 
 def filled(layer: nn.Module, weight: Tensor, bias: Tensor | None) -> nn.Module:
     """A new layer with a weight, in the layer's own orientation, and a copy of a bias."""
-    layer.weight = nn.Parameter(weight.detach().contiguous())
+    # strides of modes of one are anything after contiguous(), and then choose the output's layout
+    own = weight.detach().clone(memory_format=torch.contiguous_format)
+    layer.weight = nn.Parameter(own)
     if bias is not None:
         layer.bias = nn.Parameter(bias.detach().clone())
     return layer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -74,3 +76,39 @@ def frozen_rng(seed: int | None = None) -> Iterator[None]:
         if seed is not None:
             torch.manual_seed(seed)
         yield
+
+
+def call_alike(model: nn.Module, example: Any) -> Any:
+    """``call`` with the same random numbers each time: what passes draw inside is no difference
+    between them."""
+    with drawing_alike(model):
+        return call(model, example)
+
+
+@contextmanager
+def drawing_alike(model: nn.Module) -> Iterator[None]:
+    """Random numbers of torch, Python, NumPy and the model's own generators begin at the same
+    place inside, and are where they were outside."""
+    numpy: Any = getattr(sys.modules.get("numpy"), "random", None)  # unless nobody uses it
+    states = random.getstate(), numpy and numpy.get_state()
+    own = [(generator, generator.get_state()) for generator in generators_of(model)]
+    with frozen_rng(0):
+        try:
+            random.seed(0)
+            if numpy:
+                numpy.seed(0)
+            for generator, _ in own:
+                generator.manual_seed(0)
+            yield
+        finally:
+            random.setstate(states[0])
+            if numpy:
+                numpy.set_state(states[1])
+            for generator, state in own:
+                generator.set_state(state)
+
+
+def generators_of(model: nn.Module) -> list[torch.Generator]:
+    """Generators that modules hold as attributes."""
+    held = (value for module in model.modules() for value in vars(module).values())
+    return [value for value in held if isinstance(value, torch.Generator)]

@@ -33,9 +33,10 @@ from tenfold.search.budget import (
     usual_step,
 )
 from tenfold.sense import Sensed, sense
-from tenfold.sense.stage import check_metric
+from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
+from tenfold.tasks import Purpose
 from tenfold.values import ExampleShape, Limit, Plan, Survey
 
 
@@ -84,13 +85,14 @@ def choose(
     settings: PlanSettings,
     calibration: Iterable[Any] | None,
     progress: Progress,
+    purpose: Purpose = UNSTATED,
 ) -> Chosen:
     """``plan``, with what was learned on the way. The guest is hosted by the caller."""
     request = read_request(budget, settings)
     clock = Clock()
     surveyed = survey_priced(guest, budget, request, settings, progress)
     clock.lap("survey")
-    sensed = sense_once(guest, surveyed.survey, settings, calibration, progress)
+    sensed = sense_once(guest, surveyed.survey, settings, calibration, purpose, progress)
     clock.lap("sense")
     curves = trace_curves(
         guest.exact,
@@ -151,6 +153,7 @@ def sense_once(
     sites: Survey,
     settings: PlanSettings,
     calibration: Iterable[Any] | None,
+    purpose: Purpose,
     progress: Progress,
 ) -> Sensed:
     """What the layers see, sensed by one process for all."""
@@ -161,6 +164,7 @@ def sense_once(
             guest.exact_example,
             metric=settings.metric,
             calibration=calibration,
+            purpose=purpose,
             seed=settings.seed,
             progress=progress,
         )
@@ -174,7 +178,7 @@ def finder(guest: Guest, request: Request, settings: PlanSettings, sensed: Sense
 
     def find(*problem: Any) -> Plan:
         plan = search(*problem, settings=settings, origin=sensed.origin, example=shape)
-        return replace(plan, measured=measured)
+        return replace(plan, measured=measured, task=sensed.task.name if sensed.task else "")
 
     return find
 
@@ -203,7 +207,7 @@ def damages_of(
     """Measured where there are inputs to measure on, else the squared error in the metric."""
     if not sensed.batches:
         return [plain_damage(curve) for curve in curves]
-    return measure_damages(model, curves, sensed.batches[0], progress)
+    return measure_damages(model, curves, sensed.batches, progress, sensed.task)
 
 
 def shape_of(example: Any) -> ExampleShape | None:

@@ -24,13 +24,15 @@ from tenfold.machine.progress import Progress, silent
 from tenfold.network.guest import Guest, hosting
 from tenfold.network.half import HALF
 from tenfold.pipeline.choose import check_settings, choose, shape_of
+from tenfold.pipeline.purpose import purpose_of, read_planning, training_for
 from tenfold.pipeline.realise import build, check_depth, refine_together
 from tenfold.pipeline.resume import planned_once
 from tenfold.report import Result, make_report
 from tenfold.search.budget import BudgetSpec
 from tenfold.sense import Sensed, sense
-from tenfold.settings import PlanSettings, make_settings
+from tenfold.settings import PlanSettings
 from tenfold.survey import check_finite, survey
+from tenfold.tasks import Purpose, recall_task
 from tenfold.training import TuneSettings, tune
 from tenfold.training.lock import holding_lock
 from tenfold.training.settings import settings_for
@@ -57,7 +59,8 @@ def plan(
             most 1 is a share of the original, anything else a count. All limits hold. A latency,
             ``"latency=0.5"`` or ``"latency=3ms@onnxruntime"``, is measured on that engine.
         planning, settings: how to plan; any field of ``PlanSettings`` may be given by its name,
-            as ``method="uniform"``, over those of ``planning``.
+            as ``method="uniform"``, over those of ``planning``. ``task`` may also be a function
+            ``distance(output, original_output)``, a number from 0 for outputs that are alike.
         calibration: batches of real inputs, or one tensor of them, to sense with in place of made
             ones; labels are not looked at.
         progress: called as ``progress(stage, done, total)``.
@@ -66,9 +69,9 @@ def plan(
         BudgetError: the budget is unclear, or cannot be met.
         InputError: the model does not run on the example, or nothing in it can be factored.
     """
-    wanted = make_settings(PlanSettings, planning, settings)
+    wanted, task = read_planning(planning, settings)
     with hosting(model, example, wanted.seed) as guest:
-        return choose(guest, budget, wanted, calibration, progress).plan
+        return choose(guest, budget, wanted, calibration, progress, Purpose(task)).plan
 
 
 def apply(
@@ -104,7 +107,15 @@ def sense_again(
     sites = survey(model, example, include=tuple(choice.site for choice in plan.choices))
     seed = plan.settings.seed
     return on_first_process(
-        lambda: sense(model, sites, example, calibration=calibration, seed=seed, progress=progress)
+        lambda: sense(
+            model,
+            sites,
+            example,
+            calibration=calibration,
+            purpose=Purpose(recall_task(plan.task)),
+            seed=seed,
+            progress=progress,
+        )
     )
 
 
@@ -163,7 +174,7 @@ def compress(
         BudgetError, InputError: as ``plan``.
         TrainingError: fine-tuning cannot go on; the best checkpoint stays on disk.
     """
-    wanted = make_settings(PlanSettings, planning, settings)
+    wanted, task = read_planning(planning, settings)
     check_settings(wanted)
     check_depth(wanted.refine, budget)
     training = settings_for(data, tuning, wanted.seed, epochs)
@@ -171,15 +182,17 @@ def compress(
     with hosting(model, example, wanted.seed) as guest, holding_lock(folder):
         check_data(data, guest)
         check_batches(validation)
+        purpose = purpose_of(task, tuning, data)
         chosen, untuned = planned_once(
             folder,
             {"budget": budget, **asdict(wanted), "example": shape_of(example)},
             model,
-            lambda: plan_and_build(guest, budget, wanted, calibration, progress),
+            lambda: plan_and_build(guest, budget, wanted, calibration, progress, purpose),
         )
         built = untuned
         history: tuple[dict[str, Any], ...] = ()
         if data is not None:
+            training = training_for(training, tuning, purpose, chosen.task)
             classifies = training.class_mode is not None
             tuned = tune(
                 built,
@@ -205,9 +218,10 @@ def plan_and_build(
     settings: PlanSettings,
     calibration: Iterable[Any] | None,
     progress: Progress,
+    purpose: Purpose,
 ) -> tuple[Plan, nn.Module]:
     """The plan, and the network that it alone gives, without data."""
-    chosen = choose(guest, budget, settings, calibration, progress)
+    chosen = choose(guest, budget, settings, calibration, progress, purpose)
     torch.manual_seed(settings.seed)  # the build draws the same, whatever came before it
     if settings.refine == "end-to-end":
         plan, built = refine_together(chosen, settings.seed, progress)

@@ -15,15 +15,15 @@ from tenfold.build.refine import refine
 from tenfold.costs import cost_named
 from tenfold.curves import divergence
 from tenfold.data.augment import mirrored
-from tenfold.data.batches import logits_of
 from tenfold.data.synthetic import synthetic_inputs
 from tenfold.errors import bad_value
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress
-from tenfold.network.call import call, evaluating
+from tenfold.network.call import evaluating, run
 from tenfold.pipeline.choose import Chosen
 from tenfold.search.budget import BudgetSpec, measured_target, parse_budget
 from tenfold.sense import Sensed
+from tenfold.tasks import Task, guess_task
 from tenfold.training import Blends
 from tenfold.values import Limit, Plan
 
@@ -69,8 +69,12 @@ def refine_together(found: Chosen, seed: int, progress: Progress) -> tuple[Plan,
     plenty = replace(found.sensed, batches=tuple(train))
     others = list(moved_plans(found, plenty, progress))
     plan, built = found.plan, build(model, found.plan, plenty, progress)
+
+    def apart_by(network: nn.Module) -> float:
+        return distance(network, model, apart, found.sensed.task)
+
     for moved, fitted in others:
-        if distance(fitted, model, apart) < CLEARLY * distance(built, model, apart):
+        if apart_by(fitted) < CLEARLY * apart_by(built):
             plan, built = moved, fitted
     return plan, built
 
@@ -128,7 +132,8 @@ def mixed(batches: Sequence[Any]) -> Iterable[Any]:
 
 
 @torch.no_grad()
-def distance(built: nn.Module, original: nn.Module, inputs: Any) -> float:
+def distance(built: nn.Module, original: nn.Module, inputs: Any, task: Task | None = None) -> float:
     """Divergence of the outputs on a batch of inputs."""
+    task = task or guess_task(original, run(original, inputs))
     with evaluating(built), evaluating(original):
-        return divergence(*(logits_of(call(model, inputs)) for model in (built, original)))
+        return divergence(built, original, [inputs], task)

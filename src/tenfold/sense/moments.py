@@ -2,7 +2,8 @@
 
 A = sum over positions of the second moment of the input, G = mean over positions of the second
 moment of the output's gradient (Grosse and Martens 2016, equations 34 and 35). The gradient is
-that of the log-likelihood at a class drawn from the network's own output, so no labels enter.
+that of the log-likelihood at a class drawn from the network's own output, so no labels enter; of
+other outputs, that of a random projection.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from tenfold.data.batches import logits_of
 from tenfold.data.synthesise import frozen
 from tenfold.formats.metric import Metric, Root
 from tenfold.layers import LAYERS
 from tenfold.network.call import call, evaluating
+from tenfold.network.padding import counted_rows, masks_of
 from tenfold.network.watch import watching
+from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site
 
 PATCH_LIMIT = 1300  # largest patch (channels times window) whose correlation is kept
@@ -38,65 +39,70 @@ class Sums:
 
 
 def estimate_moments(
-    model: nn.Module, sites: Iterable[Site], batches: Iterable[Any]
+    model: nn.Module,
+    sites: Iterable[Site],
+    batches: Iterable[Any],
+    task: Task | None = None,
 ) -> dict[str, Metric]:
     """A metric a site from batches of inputs; the model is left as it was.
 
-    Labels are drawn from torch's random state. A site that no gradient reaches keeps the
-    identity on its outputs.
+    Labels are drawn from torch's random state, as the ``task`` says; without one it is guessed from
+    the output. Positions that a mask in the inputs marks as padding do not count. A site that no
+    gradient reaches keeps the identity on its outputs.
     """
     sums = {site.name: Sums() for site in sites}
     by_name = {site.name: site for site in sites}
     with evaluating(model), frozen(model):
         for inputs in batches:
-            accumulate(model, by_name, sums, inputs)
+            accumulate(model, by_name, sums, inputs, task)
     return {name: metric_of(total, by_name[name].groups) for name, total in sums.items()}
 
 
 def accumulate(
-    model: nn.Module, sites: Mapping[str, Site], sums: Mapping[str, Sums], inputs: Any
+    model: nn.Module,
+    sites: Mapping[str, Site],
+    sums: Mapping[str, Sums],
+    inputs: Any,
+    task: Task | None = None,
 ) -> None:
-    """One batch: forward for A, backward from a drawn class for G."""
+    """One batch: forward for A, backward from what the task draws for G."""
+    masks = masks_of(model, inputs)
 
     def watch(name: str) -> Any:
         """A hook that adds up what one site sees, and what comes back to it."""
 
         def hook(layer: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            add_inputs(sums[name], sites[name], args[0].detach())
+            add_inputs(sums[name], sites[name], args[0].detach(), masks)
             if not output.requires_grad:  # a copy, for an activation may work in place on it
                 output = output.requires_grad_().clone()
             if output.requires_grad:  # not where the network itself switches gradients off
-                output.register_hook(lambda grad: add_gradient(sums[name], sites[name], grad))
+                output.register_hook(
+                    lambda grad: add_gradient(sums[name], sites[name], grad, masks)
+                )
             return output
 
         return hook
 
     hooks = {model.get_submodule(name): watch(name) for name in sites}
     with watching(hooks), torch.enable_grad():
-        output = logits_of(call(model, inputs))
-        if output.requires_grad:
-            drawn_loss(output).backward()  # type: ignore[no-untyped-call]
+        output = call(model, inputs)
+        loss = (task or guess_task(model, output)).drawn_loss(output, masks)
+        if loss is not None and loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
 
 
-def drawn_loss(output: Tensor) -> Tensor:
-    """Sum over images of the loss at a drawn class; a random projection where there is none."""
-    if output.ndim == 2 and output.shape[1] > 1:
-        drawn = torch.multinomial(F.softmax(output.detach().float(), 1), 1).squeeze(1)
-        return F.cross_entropy(output.float(), drawn, reduction="sum")
-    return (output * torch.randn_like(output)).sum()
-
-
-def add_inputs(sums: Sums, site: Site, x: Tensor) -> None:
+def add_inputs(sums: Sums, site: Site, x: Tensor, masks: Masks) -> None:
     """Input second moments: channels, and whole patches where they are small enough."""
     kind = LAYERS[site.kind]
     x = kind.batched(site, x.float())
     rows = kind.rows(site, x)
     # a strided layer sees fewer positions than there are; the mean over all is as good
     share = positions_of(site) / max(1, len(rows) // len(x)) if site.axes else 1.0
+    rows = counted_rows(x, rows, masks, site.name)
     sums.inputs = sums.inputs + share * (rows.T @ rows)
     sums.count += len(x)
     if site.window > 1 and site.in_channels * site.window <= PATCH_LIMIT:
-        seen = kind.fields(site, x)
+        seen = counted_rows(x, kind.fields(site, x), masks, site.name)
         sums.patches = sums.patches + seen.T @ seen
 
 
@@ -105,10 +111,11 @@ def positions_of(site: Site) -> int:
     return max(1, LAYERS[site.kind].positions(site.calls[0])) if site.calls else 1
 
 
-def add_gradient(sums: Sums, site: Site, grad: Tensor) -> None:
+def add_gradient(sums: Sums, site: Site, grad: Tensor, masks: Masks) -> None:
     """Second moment of the output's gradient."""
     kind = LAYERS[site.kind]
-    rows = kind.rows(site, kind.batched(site, grad.detach().float()))
+    grad = kind.batched(site, grad.detach().float())
+    rows = counted_rows(grad, kind.rows(site, grad), masks, site.name)
     sums.outputs = sums.outputs + rows.T @ rows
     sums.positions += len(rows)
 

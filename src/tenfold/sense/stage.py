@@ -14,15 +14,19 @@ from torch import Tensor, nn
 from tenfold.data.augment import is_image
 from tenfold.data.cache import cached
 from tenfold.data.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
-from tenfold.data.take import BATCH, take
+from tenfold.data.take import BATCH, take_batches
 from tenfold.errors import as_bad_value, bad_value
 from tenfold.formats.metric import Metric
 from tenfold.machine.progress import Progress, silent
+from tenfold.network.batching import batch_taken
+from tenfold.network.call import run
 from tenfold.sense.moments import estimate_moments
+from tenfold.tasks import Purpose, Task
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
 WORK = 4e12  # multiply-accumulates that making inputs may take, a minute or so of two cores
+UNSTATED = Purpose()
 KINDS = ("auto", "synthetic", "noise", "frobenius")
 
 
@@ -38,6 +42,7 @@ class Sensed:
     batches: tuple[Any, ...] = ()
     origin: str = "frobenius"
     seconds: float = 0.0
+    task: Task | None = None  # what the outputs are for, stated or guessed
 
     @property
     def typical(self) -> bool:
@@ -53,6 +58,7 @@ def sense(
     metric: str = "auto",
     calibration: Iterable[Any] | None = None,
     images: int | None = None,
+    purpose: Purpose = UNSTATED,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Sensed:
@@ -67,6 +73,8 @@ def sense(
         calibration: batches of real inputs, used in place of synthetic ones.
         images: number of inputs; by default 64, and fewer where a forward pass costs so much
             that making them would take long.
+        purpose: what is known of what the outputs are for; the rest is guessed, also from labels
+            of the calibration batches.
         seed: of the synthetic inputs and of the classes drawn for the gradients.
 
     Raises:
@@ -74,12 +82,15 @@ def sense(
             calibration data.
     """
     check_metric(metric)
-    began = time.perf_counter()
+    began, labels = time.perf_counter(), None
     images = images or affordable(survey, example)
     wanted = calibration is None and metric in ("auto", "synthetic")
     possible = wanted and can_synthesise(model, example)
     if calibration is not None:
-        batches, origin = take(calibration, images, model), "calibration"
+        size = batch_taken(model, example, BATCH) if isinstance(calibration, Tensor) else BATCH
+        taken = take_batches(calibration, images, model, size)
+        batches, origin = tuple(batch.inputs for batch in taken), "calibration"
+        labels = taken[0].labels
     elif metric == "synthetic" and not possible:
         raise bad_value(
             "Synthetic inputs need BatchNorm statistics and one input tensor that gradients reach",
@@ -87,9 +98,12 @@ def sense(
             "use metric='auto', or pass calibration=...",
         )
     elif metric == "noise" or (metric == "auto" and not possible and is_image(example)):
-        return Sensed({}, (noise_like(model, example, images, seed),), "noise")
+        noise = noise_like(model, example, images, seed)
+        batches = noise.split(batch_taken(model, example, len(noise)))
+        task = purpose.task(model, run(model, batches[0]))
+        return Sensed({}, batches, "noise", task=task)
     elif metric == "frobenius" or not possible:
-        return Sensed()
+        return Sensed(task=purpose.task(model, run(model, example)))
     else:
         origin = "synthetic"
         made = cached(
@@ -100,8 +114,9 @@ def sense(
         batches = tuple(made["inputs"].split(BATCH))
     torch.manual_seed(seed)
     with told_of(origin):
-        metrics = estimate_moments(model, survey.sites, batches)
-    return Sensed(metrics, batches, origin, time.perf_counter() - began)
+        task = purpose.task(model, run(model, batches[0]), labels)
+        metrics = estimate_moments(model, survey.sites, batches, task)
+    return Sensed(metrics, batches, origin, time.perf_counter() - began, task)
 
 
 def check_metric(metric: str) -> None:

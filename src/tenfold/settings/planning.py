@@ -20,8 +20,9 @@ class PlanSettings:
     second for other networks on images, else the third. ``latency_table``: a JSON file measured on
     another device, for which a latency then holds. ``refine``: ``"layers"`` fits each layer to the
     original's outputs on the sensed inputs; ``"end-to-end"`` also trains ranks and factors of all
-    layers together on more of them; neither needs data. ``seed``: the seed of every random choice;
-    the caller's random state is not touched.
+    layers together on more of them; neither needs data. ``task``: what outputs are compared for, in
+    planning and fine-tuning; guessed from outputs and labels by default. ``seed``: the seed of
+    every random choice; the caller's random state is not touched.
     """
 
     formats: tuple[str, ...] | None = setting(None, "Allowed formats; all by default.")
@@ -44,6 +45,12 @@ class PlanSettings:
         "What is fitted to the original without data: each layer, or also the ranks and factors of "
         "all layers together.",
         choices=("layers", "end-to-end"),
+    )
+    task: str | None = setting(
+        None,
+        "What the outputs are for: classes:1 (the mode over classes), language, regression, "
+        "embedding, detection, or file.py:function of (output, original output) that says how far "
+        "they are apart; guessed by default.",
     )
     seed: int = setting(0, "Seed of every random choice.")
 

@@ -8,6 +8,7 @@ network's answers to them is more often right than the one, and so teaches more 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,10 +17,18 @@ from torch import Tensor, nn
 from tenfold.data.augment import is_image, view
 from tenfold.data.batches import Batch, logits_of
 from tenfold.errors import bad_value
-from tenfold.network.call import call
+from tenfold.network.call import call, frozen_rng
 from tenfold.network.inputs import leaves
+from tenfold.network.padding import masks_of
 from tenfold.training.faults import one_number
-from tenfold.training.losses import Average, classification_loss, feature_loss, output_loss
+from tenfold.training.losses import Average, classification_loss, feature_loss
+from tenfold.training.outputs import (
+    answering_as_in_training,
+    are_alike,
+    nothing_in_common,
+    outputs_loss,
+    parts_in_common,
+)
 from tenfold.training.replaced import matching_blocks, recorded
 from tenfold.training.settings import TuneSettings
 
@@ -50,17 +59,16 @@ class Objective:
         """The loss, a scalar with gradients to the student."""
         s = self._settings
         blocks = self._blocks if s.features else ()
-        with torch.no_grad():
-            with recorded(self._teacher, blocks) as goals:
-                target = logits_of(call(self._teacher, batch.inputs))
-            target = with_views(target, self._teacher, batch.inputs, s.views)
+        answer, goals = self._ask(batch.inputs, blocks, as_in_training=False)
         with recorded(self._student, blocks) as features:
             output = call(self.forward, batch.inputs)
+        if self.forward.training and not are_alike(output, answer):
+            answer, goals = self._ask(batch.inputs, blocks, as_in_training=True)
 
         def average(value: Tensor) -> Tensor:
             return self._average(batch.share * value)
 
-        loss = s.logits * output_loss(logits_of(output), target, s, average)
+        loss = s.logits * self._output_loss(output, answer, batch.inputs, average)
         if blocks:
             loss = loss + s.features * feature_loss(features, goals, average)
         if s.task and self._loss is not None:
@@ -68,6 +76,32 @@ class Objective:
         elif s.task and batch.labels is not None:
             loss = loss + s.task * classification_loss(output, batch.labels, s.class_mode, average)
         return loss
+
+    @torch.no_grad()
+    def _ask(
+        self, inputs: Any, blocks: tuple[str, ...], as_in_training: bool
+    ) -> tuple[Any, dict[str, Tensor]]:
+        """The original's output and its blocks' features. The random state stays where it is, so
+        that the student draws the same noise."""
+        manner = answering_as_in_training(self._teacher) if as_in_training else nullcontext()
+        with recorded(self._teacher, blocks) as goals, manner, frozen_rng():
+            return call(self._teacher, inputs), goals
+
+    def _output_loss(self, output: Any, answer: Any, inputs: Any, average: Average) -> Tensor:
+        """How far the outputs are apart; nothing where only the user's loss can compare them."""
+        s = self._settings
+        mine, goals = parts_in_common(output, answer)
+        if s.views > 1 and goals:
+            first = next(iter(goals))
+            views = with_views(goals[first], self._teacher, inputs, s.views)
+            goals = {**goals, first: views}
+        masks = masks_of(self._teacher, inputs)
+        loss = outputs_loss(mine, goals, masks, s, average)
+        if loss is not None:
+            return loss
+        if self._loss is None and s.logits:
+            raise nothing_in_common(output, answer)
+        return torch.zeros((), device=next(self._student.parameters()).device)
 
 
 def with_gradient(loss: Any) -> Any:

@@ -8,6 +8,7 @@ is as small as the rank, and the quadratic is brought down to that size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,29 @@ Compose = Callable[[Sequence[Tensor]], Tensor]
 
 @torch.no_grad()
 def fit(factors: Sequence[Tensor], compose: Compose, wanted: Quadratic) -> list[Tensor]:
-    """Better factors of the same shapes; those given where none are found."""
+    """Better factors of the same shapes; those given where none are found. They are fitted in units
+    of their sizes, which are of no concern to the error."""
+    sizes = [size_of(factor) for factor in factors]
+    scaled = Quadratic(wanted.left, wanted.right, divided(wanted.linear, sizes))
+    better = fit_scaled([f / size for f, size in zip(factors, sizes)], compose, scaled)
+    return [factor * size for factor, size in zip(better, sizes)]
+
+
+def size_of(factor: Tensor) -> float:
+    """The power of two, by which nothing is rounded, next to the largest number; 1 for zeros."""
+    largest = float(factor.abs().max())
+    return 2.0 ** round(math.log2(largest)) if 0 < largest < math.inf else 1.0
+
+
+def divided(x: Tensor, sizes: Sequence[float]) -> Tensor:
+    """By one size after the other: their product may overflow."""
+    for size in sorted(sizes):
+        x = x / size
+    return x
+
+
+def fit_scaled(factors: Sequence[Tensor], compose: Compose, wanted: Quadratic) -> list[Tensor]:
+    """The same for factors of about one size."""
     found = [factor.clone() for factor in factors]
     for _ in range(sweeps_for(found, wanted)):
         for index in reversed(range(len(found))):

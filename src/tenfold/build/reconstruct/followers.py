@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tenfold.network.call import call
@@ -38,7 +38,7 @@ def follow(model: nn.Module, names: Sequence[str], inputs: Any) -> list[Called]:
     def given(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             counts[name] = counts.get(name, 0) + 1
-            made[id(output), output._version] = name
+            made[identity(output)] = name
             kept.append(output)
 
         return hook
@@ -46,7 +46,7 @@ def follow(model: nn.Module, names: Sequence[str], inputs: Any) -> list[Called]:
     def taken(name: str) -> Any:
         def hook(module: nn.Module, args: Any) -> None:
             counts[name] = counts.get(name, 0) + 1
-            layer = made.get((id(args[0]), args[0]._version)) if args else None
+            layer = made.get(identity(args[0])) if args else None
             if layer:
                 reads[layer] = name
 
@@ -62,3 +62,10 @@ def follow(model: nn.Module, names: Sequence[str], inputs: Any) -> list[Called]:
         call(model, inputs)
     alone = {layer: norm for layer, norm in reads.items() if counts[layer] == counts[norm] == 1}
     return [Called(n, count, alone.get(n)) for n, count in counts.items() if n in names]
+
+
+def identity(value: Any) -> tuple[int, int]:
+    """Tells a tensor from others and from itself after work in place, which inference mode does
+    not count."""
+    counts = isinstance(value, Tensor) and not value.is_inference()
+    return id(value), value._version if counts else 0

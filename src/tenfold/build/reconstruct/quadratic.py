@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+TINY = torch.finfo(torch.float32).tiny
 RIDGE = 0.01  # mean eigenvalues of M by which the original weight is held on to
 
 
@@ -46,7 +47,9 @@ def ask(
     inputs: Tensor, cross: Tensor, outputs: Tensor, weight: Tensor, ridge: float = RIDGE
 ) -> Quadratic:
     """From M ``(p, p)``, C ``(out, p)`` and G ``(out, out)``, with a ridge that pulls towards the
-    original ``weight`` ``(out, p)`` where inputs say nothing."""
-    pull = ridge * inputs.diagonal().mean() + 1e-12
+    original ``weight`` ``(out, p)`` where inputs say nothing. Moments of inputs count in units of
+    their mean, so that their scale does not matter."""
+    size = inputs.diagonal().mean().clamp_min(TINY)
+    inputs, cross, pull = inputs / size, cross / size, ridge
     held = inputs + pull * torch.eye(len(inputs), dtype=inputs.dtype)
     return Quadratic(outputs, held, outputs @ (cross + pull * weight))

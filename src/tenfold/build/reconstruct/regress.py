@@ -7,7 +7,7 @@ also makes up for what the layers before it got wrong (Zhang et al. 2016, sectio
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from tenfold.layers import LAYERS
 from tenfold.machine.processes import share, world
-from tenfold.network.call import call
+from tenfold.network.call import call_alike
+from tenfold.network.padding import counted_rows, masks_of
 from tenfold.network.watch import watching
 from tenfold.values import Site
 
@@ -87,7 +88,7 @@ def regress(
     def sums_of(inputs: Any) -> list[Regression]:
         wanted = seen_at(original, site.name, inputs, calls, output=True)
         given = seen_at(built, site.name, inputs, calls, output=False)
-        return regress_on(site, given, wanted, limit)
+        return regress_on(site, given, wanted, limit, masks_of(original, inputs))
 
     for start in range(0, len(batches), together):  # no more held than there are processes
         for parts in share(sums_of, batches[start : start + together]):
@@ -102,14 +103,25 @@ def empty_of_groups(site: Site) -> list[Regression]:
 
 
 def regress_on(
-    site: Site, given: Sequence[Tensor], wanted: Sequence[Tensor], limit: int
+    site: Site,
+    given: Sequence[Tensor],
+    wanted: Sequence[Tensor],
+    limit: int,
+    masks: Mapping[str, Tensor],
 ) -> list[Regression]:
     """Moments of each group over the calls of one batch, of about ``limit`` receptive fields each
-    at most."""
+    at most, none of them padding."""
     sums = empty_of_groups(site)
     for x, y in zip(given, wanted):
-        step = max(1, y.numel() // site.out_channels // max(1, limit))
-        for fields, outputs in receptive_fields(site, x.float().cpu(), y.float().cpu()):
+        x, y = x.float().cpu(), y.float().cpu()
+        found = (
+            [counted_rows(t, rows, masks, site.name) for t, rows in zip((x, y), pair)]
+            for pair in receptive_fields(site, x, y)
+        )
+        whole = y.numel() // site.out_channels
+        whole = len(counted_rows(y, y.new_empty(whole, 0), masks, site.name))
+        step = max(1, whole // max(1, limit))
+        for fields, outputs in found:
             pairs = zip(*(rows[::step].chunk(site.groups, 1) for rows in (fields, outputs)))
             for part, (some, theirs) in zip(sums, pairs):
                 part.add(some, theirs)
@@ -140,5 +152,5 @@ def seen_at(model: nn.Module, name: str, inputs: Any, calls: int, output: bool) 
             raise _Reached
 
     with watching({model.get_submodule(name): keep}), contextlib.suppress(_Reached):
-        call(model, inputs)
+        call_alike(model, inputs)
     return found

@@ -10,12 +10,13 @@ from torch import nn
 
 from tenfold.build.refine.gates import Gated, gate
 from tenfold.build.refine.harden import cut_down, harden
-from tenfold.build.refine.train import Setting, train
+from tenfold.build.refine.train import DISTIL, Setting, train
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import evaluating
 from tenfold.network.copying import copy_of
+from tenfold.tasks import recall_task
 from tenfold.training.replaced import let_learn
 from tenfold.values import Choice, Limit, Plan, Site
 
@@ -55,10 +56,11 @@ def refine(
     ]
     saved = {cost: sum(c.costs[cost] for c in chosen) for cost in plan.predicted}
     rest = {cost: plan.predicted[cost] - saved[cost] for cost in saved}
+    task = recall_task(plan.task)
+    mode = task.class_mode if task else DISTIL.class_mode
+    setting = Setting(tuple(limits), rest, steps, mode)
     with evaluating(student), evaluating(original):
-        trace = train(
-            original, student, layers, inputs, Setting(tuple(limits), rest, steps), progress
-        )
+        trace = train(original, student, layers, inputs, setting, progress)
     ranks = harden(layers, limits, rest, round_to)
     for layer, kept in zip(layers, ranks):
         shrink(student, layer, kept)

@@ -7,7 +7,7 @@ Lagrangian for each limit (Nocedal and Wright 2006, chapter 17), as in the searc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -37,6 +37,7 @@ class Setting:
     limits: tuple[Limit, ...]
     rest: Mapping[str, float]
     steps: int
+    class_mode: int | None = DISTIL.class_mode
 
 
 def train(
@@ -54,7 +55,8 @@ def train(
     optimiser = torch.optim.Adam(
         [{"params": weights, "lr": FACTOR_RATE}, {"params": gates, "lr": GATE_RATE}]
     )
-    objective = Objective(student, original, DISTIL, None)
+    distil = replace(DISTIL, class_mode=setting.class_mode)
+    objective = Objective(student, original, distil, None)
     goals = [weight_of(original.get_submodule(layer.site.name)).detach() for layer in layers]
     prices = torch.zeros(len(setting.limits))
     trace = []

@@ -1,0 +1,70 @@
+"""The tensors of an output by name, whatever it is: nested sequences, mappings, dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+DEEP = 8  # levels of nesting that are looked through
+STATE = re.compile(r"past_|cache|(^|\.)loss$", re.IGNORECASE)  # no answer to the input
+INNER = re.compile(r"hidden_states|attentions")
+BEFORE_LOGITS = re.compile(r"hidden_state|model_output")
+
+
+def parts_of(output: Any) -> dict[str, Tensor]:
+    """The real and complex tensors that matter, those named logits first.
+
+    Caches and what lies inside a network are left out where there is anything else.
+    """
+    parts = {name: x for name, x in walk(output) if x.is_floating_point() or x.is_complex()}
+    for pattern in (STATE, INNER):
+        parts = without(parts, pattern)
+    if any("logits" in name for name in parts):
+        parts = without(parts, BEFORE_LOGITS)
+    return dict(sorted(parts.items(), key=lambda item: not item[0].endswith("logits")))
+
+
+def integers_of(output: Any) -> dict[str, Tensor]:
+    """The tensors of whole numbers and truth values."""
+    return {n: x for n, x in walk(output) if not x.is_floating_point() and not x.is_complex()}
+
+
+def without(parts: dict[str, Tensor], pattern: re.Pattern[str]) -> dict[str, Tensor]:
+    """The parts whose name does not match; all where every one does."""
+    return {name: x for name, x in parts.items() if not pattern.search(name)} or parts
+
+
+def walk(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor with the path to it, each once at every path."""
+    if isinstance(value, Tensor):
+        yield name, plain(value)
+    elif depth < DEEP:
+        for key, item in items_of(value):
+            yield from walk(item, f"{name}.{key}" if name else str(key), depth + 1)
+
+
+def items_of(value: Any) -> list[tuple[Any, Any]]:
+    """What a value holds, with names; nothing for a number, a text, a module or a cache."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if hasattr(value, "_fields"):
+        return list(zip(value._fields, value))
+    if isinstance(value, (tuple, list)):
+        return list(enumerate(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(each.name, getattr(value, each.name)) for each in dataclasses.fields(value)]
+    if isinstance(value, (type, nn.Module)) or "cache" in type(value).__name__.lower():
+        return []
+    return list(getattr(value, "__dict__", {}).items())
+
+
+def plain(x: Tensor) -> Tensor:
+    """A strided tensor with the numbers of any."""
+    if x.is_nested:
+        return torch.nested.to_padded_tensor(x, 0.0)
+    return x.to_dense() if x.layout != torch.strided else x

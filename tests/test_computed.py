@@ -20,6 +20,7 @@ from tenfold.layers import describe, kind_of, links_of, weight_of
 from tenfold.survey import survey
 from tenfold.values import Choice
 from tests.computing import (
+    Adapted,
     Causal,
     Clipped,
     Drawn,
@@ -154,7 +155,7 @@ def choice_of(site):
     return Choice(site.name, "svd", FORMATS["svd"].rank_limits(site), 0.0, 0.0, {}, {})
 
 
-@pytest.mark.parametrize("name", ["mobile", "normalizer-free"])
+@pytest.mark.parametrize("name", ["audio", "mobile", "volumes"])
 def test_the_result_runs_elsewhere(name, tmp_path):
     model, x = seeded(NETWORKS[name][0]), example(name)
     small = tenfold.compress(model, x, "params=0.6", **QUICK).model
@@ -194,6 +195,7 @@ REFUSED = {
         lambda: register(nn.Linear(8, 6)),
         "not those of its first weight.*remove_parametrizations",
     ),
+    "with others inside": (lambda: Adapted(8, 6), "layers of its own"),
     "one channel": (lambda: parametrizations.weight_norm(nn.Conv1d(1, 6, 3)), "channel counts"),
     "depthwise": (lambda: PadSame(6, 6, 3, groups=6), "nothing to factor"),
 }

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tenfold.build.reconstruct.regress import regress
 from tenfold.costs import COSTS
 from tenfold.curves.trace import price_grid, rank_grid
-from tenfold.formats import FORMATS
+from tenfold.formats import FORMATS, states_of
 from tenfold.formats._chain import build, compose, price
 from tenfold.formats.chains import balance, chains, incoming, outgoing
 from tenfold.formats.metric import Metric, Root
@@ -129,6 +129,24 @@ def test_the_error_of_a_layer_is_that_of_its_groups_together(label, name, whiten
             assert float(truth) <= told * 1.001 + 1e-6
         else:
             assert float(truth) <= told * 1.15 + 1e-4
+
+
+@pytest.mark.parametrize("name", ["cp", "cp-separable"])
+def test_a_curve_of_many_groups_is_iterated_on_a_few(name):
+    torch.manual_seed(5)
+    layer = nn.Conv2d(32, 48, 3, groups=16)
+    with torch.no_grad():
+        layer.weight.mul_(torch.linspace(0.1, 2, 16).repeat_interleave(3).reshape(-1, 1, 1, 1))
+    fmt, site = FORMATS[name], describe(layer, "layer")
+    state = fmt.analyse(site, layer.weight.detach(), Metric())
+    (limit,) = fmt.rank_limits(site)
+    for rank in (1, limit // 2, limit):
+        told = float(fmt.errors(state, torch.tensor([[rank]])))
+        for factors in (fmt.factors(state, [rank]), fmt.sketch(state, [rank])):
+            left = (fmt.dense(site, [rank], factors) - layer.weight.detach()).square().sum()
+            truth = float(left / layer.weight.detach().square().sum())
+            assert truth == pytest.approx(told, abs=0.15)
+    assert sum("ladder" in vars(part) for part in states_of(state)) == 4
 
 
 @pytest.mark.parametrize(("label", "name"), CASES)

@@ -16,6 +16,8 @@ from tenfold.formats._base import Format
 from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
+FEW = 4  # groups that are iterated on for a curve; a layer can have 32 and more
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -56,11 +58,13 @@ class PerGroup(Format):
         return Parts(tuple(states), energy / energy.sum().clamp_min(1e-300), metric)
 
     def errors(self, state: Any, ranks: Tensor) -> Tensor:
-        """The mean over groups, weighted by their energy."""
+        """The mean over groups, weighted by their energy; an estimate is that of a few of them."""
         if not isinstance(state, Parts):
             return self.one.errors(state, ranks)
-        errors = torch.stack([self.one.errors(part, ranks) for part in state.states], 1)
-        return errors @ state.shares.to(errors)
+        few = FEW if self.error_is == "estimate" else len(state.states)
+        chosen, shares = representatives(state.shares, few)
+        errors = torch.stack([self.one.errors(state.states[k], ranks) for k in chosen], 1)
+        return errors @ shares.to(errors)
 
     def factors(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         """Kernels of the groups, one after the other along their outputs."""
@@ -71,8 +75,10 @@ class PerGroup(Format):
         return joined(lambda part: self.one.sketch(part, ranks), state)
 
     def samples(self, state: Any, ranks: Tensor) -> Tensor:
-        """Those that the format chooses for the first group."""
-        return self.one.samples(states_of(state)[0], ranks)
+        """Those that the format chooses for one of the groups, whose curve is there already."""
+        states = states_of(state)
+        chosen = representatives(state.shares, FEW)[0][0] if isinstance(state, Parts) else 0
+        return self.one.samples(states[chosen], ranks)
 
     def dense(self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor]) -> Tensor:
         """The weight ``(out, in / groups, *kernel)``."""
@@ -80,6 +86,14 @@ class PerGroup(Format):
             return self.one.dense(site, ranks, factors)
         parts = zip(*(factor.chunk(site.groups) for factor in factors))
         return torch.cat([self.one.dense(site.group, ranks, part) for part in parts])
+
+
+def representatives(shares: Tensor, most: int) -> tuple[list[int], Tensor]:
+    """At most so many groups, each in the middle of those of like energy, and the share of the
+    energy of all that it stands for."""
+    blocks = shares.argsort().chunk(most)
+    chosen = [int(block[len(block) // 2]) for block in blocks]
+    return chosen, torch.stack([shares[block].sum() for block in blocks])
 
 
 def states_of(state: Any) -> tuple[Any, ...]:

@@ -107,7 +107,8 @@ class Cp(Format):
     def sketch(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         """A step of the ladder, or as many sweeps as it would have got."""
         (rank,) = ranks
-        fit = state.ladder.get(rank)
+        # one group of many has no ladder, and is not worth climbing one
+        fit = state.ladder.get(rank) if "ladder" in vars(state) else None
         if fit is None:
             start = _als.start_from_svd(state.white, rank, state.window)
             fit = _als.fit(state.white, start, state.sweeps(rank))

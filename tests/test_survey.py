@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from tenfold.errors import InputError
+import tenfold
+from tenfold.errors import BudgetError, InputError
 from tenfold.survey.stage import survey
 from tests.computing import Drawn, Rectified
 from tests.networks import example, tiny_resnet
@@ -22,9 +23,10 @@ def reasons(model, x, **kw):
 def test_every_layer_is_a_site_or_has_a_reason():
     found = survey(tiny_resnet(), example())
     assert [s.name for s in found.sites] == ["stem.0", "block.0", "block.3", "down", "head"]
-    assert found.refusals == ()
-    assert found.totals["params"] == sum(p.numel() for p in tiny_resnet().parameters())
     batchnorms = 3 * 2 * 12
+    (rest,) = found.refusals
+    assert (rest.name, rest.params) == ("3 normalisation layers", batchnorms)
+    assert found.totals["params"] == sum(p.numel() for p in tiny_resnet().parameters())
     assert found.fixed["params"] == batchnorms
 
 
@@ -75,7 +77,67 @@ def test_patterns_choose_layers():
     told = reasons(tiny_resnet(), example(), include=("block.*", "head"), exclude=("block.3",))
     assert told["block.3"] == "excluded"
     assert told["stem.0"] == "not in the include patterns"
-    assert set(told) == {"stem.0", "block.3", "down"}
+    assert set(told) == {"stem.0", "block.3", "down", "3 normalisation layers"}
+
+
+class Mixed(nn.Module):
+    """Parameters in layers of many kinds, and some of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.lstm = nn.Embedding(50, 16), nn.LSTM(16, 16, batch_first=True)
+        self.kernel, self.scale = nn.Parameter(torch.ones(64, 16)), nn.Parameter(torch.ones(1))
+        self.shift = nn.Parameter(torch.ones(1))
+        self.norms = nn.Sequential(nn.LayerNorm(16), nn.LayerNorm(16))
+        self.lift, self.head = nn.Linear(64, 32), nn.Linear(32, 50)
+        self.last = nn.Linear(50, 50)
+        self.last.weight = nn.Parameter(torch.ones(32, 50))
+        self.tied = nn.Embedding(50, 16)
+        self.tied.weight = self.table.weight
+
+    def forward(self, x):
+        x = self.norms(self.lstm(self.table(x))[0]) * self.scale + self.shift
+        return self.head(self.lift(x @ self.kernel.T)) + self.tied(x.new_zeros(1).long()).sum()
+
+
+def test_every_parameter_is_in_a_site_or_in_a_refusal_with_its_size():
+    model = Mixed()
+    found = survey(model, torch.zeros(2, 3, dtype=torch.long))
+    sizes = {refusal.name: refusal.params for refusal in found.refusals}
+    assert [site.name for site in found.sites] == ["lift", "head"]
+    assert sizes == {
+        "last": 32 * 50 + 50,
+        "table": 50 * 16,
+        "lstm": 2 * 4 * 16 * 17,
+        "kernel": 64 * 16,
+        "2 parameters": 2,
+        "2 normalisation layers": 4 * 16,
+    }
+    layers = sum(
+        p.numel() for site in found.sites for p in model.get_submodule(site.name).parameters()
+    )
+    assert layers + sum(sizes.values()) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.LSTM, nn.GRU])
+def test_a_layer_of_another_kind_is_named(kind):
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    model.register_module("other", kind(8, 8))
+    model.forward = lambda x: model[1](model[0](x))
+    (rest,) = survey(model, torch.zeros(1, 8)).refusals
+    assert rest.name == "other"
+    assert kind.__name__ in rest.reason
+
+
+def test_a_budget_error_names_the_largest_parts_and_open_ways_alone():
+    with pytest.raises(BudgetError) as caught:
+        tenfold.plan(Mixed(), torch.zeros(2, 3, dtype=torch.long), "params=0.1", metric="frobenius")
+    told = str(caught.value)
+    assert "lstm (2,176 parameters), last (1,650 parameters), kernel (1,024 parameters)" in told
+    assert "allow" not in told
+    assert "layers" not in told
+    with pytest.raises(BudgetError, match=r"exclude fewer layers or allow more formats\.$"):
+        tenfold.plan(tiny_resnet(), example(), "params=0.01", exclude=["head"], formats=["svd"])
 
 
 def test_a_pattern_without_a_layer_is_a_slip():

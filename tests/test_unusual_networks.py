@@ -139,6 +139,36 @@ def test_a_layer_whose_weight_the_network_reads_is_refused():
     assert compressed(model, shown, "params=0.8").report.after["params"] <= 0.8 * 2_128
 
 
+class AsksForClass(nn.Module):
+    """Rectifies what linear layers of its list put out, and adds noise where it is told to."""
+
+    def __init__(self, noise=None):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(16, 48), nn.Linear(48, 48), nn.LayerNorm(48)])
+        self.head, self.noise = nn.Linear(48, 48), noise
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+            x = x.relu() if isinstance(layer, nn.Linear) else x
+        return self.head(x + self.noise(x) if self.noise else x)
+
+
+@pytest.mark.parametrize("drawn", [None, torch.randn_like])
+def test_a_layer_whose_class_the_network_asks_for_is_refused(drawn):
+    told = reasons(seeded(lambda: AsksForClass(drawn)), noise(4, 16))
+    assert "head" not in told
+    assert "outputs change" in told["layers.0"]
+    assert "outputs change" in told["layers.1"]
+
+
+def test_noise_that_no_seed_repeats_refuses_no_layer():
+    own = torch.Generator()
+    model = seeded(lambda: AsksForClass(lambda x: torch.randn(x.shape, generator=own)))
+    model.layers = nn.ModuleList([nn.Sequential(*list(model.layers))])
+    assert not {"layers.0.0", "layers.0.1", "head"} & set(reasons(model, noise(4, 16)))
+
+
 def test_fused_transformer_layers_are_counted_in_parts_and_kept_whole():
     def make():
         return nn.Sequential(

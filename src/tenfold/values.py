@@ -114,10 +114,12 @@ class Op:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A layer that is left alone, and the sentence that says why."""
+    """A part that is left alone, the sentence that says why, and its parameters: those that no
+    refusal before it counts, so that the sizes add up. Parts of one kind may share a line."""
 
     name: str
     reason: str
+    params: int = 0
 
 
 @dataclass(frozen=True)

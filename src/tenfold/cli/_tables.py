@@ -30,8 +30,8 @@ def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, f
     heads = ["layer", "kind", "#channels", "#kernel", "#params", "#MACs"]
     out.print(table("Layers that can be factored", heads, rows))
     if survey.refusals:
-        rows = [[refusal.name, refusal.reason] for refusal in survey.refusals]
-        out.print(table("\nLeft alone", ["layer", "because"], rows))
+        rows = [[r.name, amount(r.params), r.reason] for r in survey.refusals]
+        out.print(table("\nLeft alone", ["part", "#params", "because"], rows))
     totals, fixed = say_totals(survey.totals), say_totals(survey.fixed)
     out.print(f"\nIn all {totals}; of it {fixed} in parts no format can touch.")
 

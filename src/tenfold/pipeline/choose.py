@@ -144,7 +144,7 @@ def survey_priced(
         sites = ruler.extend(sites)
     limits = resolve_budget(budget, sites.totals)
     curves: Sequence[Curve] = cheapest_curves(sites, settings.formats, request.step)
-    check_reachable(ruler.price(curves)[0] if ruler else curves, sites, limits)
+    check_reachable(ruler.price(curves)[0] if ruler else curves, sites, limits, settings)
     return Surveyed(sites, limits, ruler)
 
 

@@ -15,10 +15,12 @@ from torch import Tensor
 from tenfold.costs import cost_named
 from tenfold.curves.trace import Curve
 from tenfold.errors import BudgetError
-from tenfold.values import Limit, Site, Survey
+from tenfold.settings import PlanSettings
+from tenfold.values import Limit, Refusal, Site, Survey
 
 Selection = tuple[int, ...]  # a row of each menu
 SLACK = 1e-12  # of rounding in sums of shares
+DEFAULTS = PlanSettings()
 CAPACITY = 1 + SLACK  # what a selection may use of each limit
 
 
@@ -118,31 +120,59 @@ def efficient_rows(damage: Tensor, costs: Tensor) -> Tensor:
     return order[~beaten]
 
 
-def check_reachable(curves: Sequence[Curve], survey: Survey, limits: Sequence[Limit]) -> None:
+def check_reachable(
+    curves: Sequence[Curve],
+    survey: Survey,
+    limits: Sequence[Limit],
+    settings: PlanSettings = DEFAULTS,
+) -> None:
     """Each limit alone must be reachable with every site at its cheapest."""
     for limit in limits:
         cheapest: dict[str, float] = {}
         for curve in curves:
             least = float(curve.costs[limit.cost].min())
             cheapest[curve.site.name] = min(least, cheapest.get(curve.site.name, least))
-        fixed = survey.fixed[limit.cost]
-        smallest = fixed + sum(cheapest.values())
+        smallest = survey.fixed[limit.cost] + sum(cheapest.values())
         if smallest > limit.value:
-            raise unreachable(limit, smallest, fixed, survey.totals[limit.cost])
+            raise unreachable(limit, smallest, survey, settings)
 
 
-def unreachable(limit: Limit, smallest: float, fixed: float, total: float) -> BudgetError:
-    """The error that names the limit, the smallest reachable cost and the untouchable part."""
+def unreachable(
+    limit: Limit, smallest: float, survey: Survey, settings: PlanSettings
+) -> BudgetError:
+    """The error that names the limit, the smallest reachable cost, the untouchable part with the
+    largest of what it holds, and the ways out that these settings leave open."""
+    total = survey.totals[limit.cost]
     value, least, whole, rest = (
-        cost_named(limit.cost).say(x) for x in (limit.value, smallest, total, fixed)
+        cost_named(limit.cost).say(x)
+        for x in (limit.value, smallest, total, survey.fixed[limit.cost])
     )
     share = smallest / total * 1.001
-    more = f"ask for at least {limit.cost}={share:.4f}, or " if share <= 1 else ""
+    parts = say_largest(survey.refusals)
     return BudgetError(
         f"The limit {limit.cost}={limit.asked} ({value}) cannot be met, but found "
         f"{least} of {whole} ({smallest / total:.1%}) as the smallest reachable, "
-        f"{rest} of it in parts no format can touch; {more}allow more layers, formats and ranks."
+        f"{rest} of it in parts no format can touch{f', the largest {parts}' if parts else ''}; "
+        f"{' or '.join(ways_out(limit, share, settings))}."
     )
+
+
+def ways_out(limit: Limit, share: float, settings: PlanSettings) -> list[str]:
+    """What may still be done about a limit."""
+    ways = [
+        (f"ask for at least {limit.cost}={share:.4f}", share <= 1),
+        ("include more layers", bool(settings.include)),
+        ("exclude fewer layers", bool(settings.exclude)),
+        ("allow more formats", settings.formats is not None),
+        ("round to a smaller multiple", settings.round_to not in (None, 1)),
+    ]
+    return [way for way, is_open in ways if is_open] or ["limit another cost"]
+
+
+def say_largest(refusals: Sequence[Refusal], count: int = 3) -> str:
+    """The largest parts, as ``"embed (38,000 parameters)"``."""
+    largest = sorted(refusals, key=lambda refusal: -refusal.params)[:count]
+    return ", ".join(f"{r.name} ({r.params:,} parameters)" for r in largest if r.params)
 
 
 def joint_failure(problem: Problem, usage: Tensor) -> BudgetError:

@@ -47,9 +47,10 @@ def check_patterns(patterns: Sequence[str], names: Iterable[str]) -> None:
 
 def nothing_to_compress(refusals: Sequence[Refusal]) -> InputError:
     """The error for a model without a single site."""
-    found = "; ".join(f"{r.name}: {r.reason}" for r in refusals[:4]) or "no such layer"
+    largest = sorted(refusals, key=lambda refusal: -refusal.params)[:4]
+    found = "; ".join(f"{r.name} ({r.params:,} parameters): {r.reason}" for r in largest)
     return bad_value(
         "A model needs at least one layer that can be factored",
-        found,
+        found or "no parameters",
         "check include and exclude, or leave this model as it is",
     )

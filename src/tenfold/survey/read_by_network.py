@@ -1,5 +1,5 @@
-"""Layers that the network looks into: code that reads a layer's weight, or hands the layer to a
-fused kernel, cannot have a chain in its place."""
+"""Layers that the network looks into: code that reads a layer's weight, asks for its class or
+hands it to a fused kernel cannot have a chain in its place."""
 
 from __future__ import annotations
 
@@ -7,32 +7,59 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from tenfold.errors import in_a_line
 from tenfold.network.call import run
+from tenfold.network.difference import difference, tolerance
+from tenfold.network.inputs import leaves
+
+OTHER = "its outputs change with a chain in its place, though the chain computes the same"
 
 
 def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> dict[str, str]:
-    """Why layers must stay what they are: the network fails on the example with a chain there.
+    """Why layers must stay what they are: with a chain there that computes the same, the network
+    fails on the example, or puts out something else.
 
-    One forward pass where there are none, else one a layer.
+    Two forward passes where there are none, else one more a layer.
     """
     layers = {name: model.get_submodule(name) for name in names}
-    if failure(model, list(layers.values()), example) is None:
+    usual = outputs_of(model, example)
+    if trouble(model, list(layers.values()), example, usual) is None:
         return {}
-    found = {name: failure(model, [layer], example) for name, layer in layers.items()}
-    return {name: why for name, why in found.items() if why is not None}
+    steady = same(usual, outputs_of(model, example))  # another draw of noise proves nothing
+    wanted = usual if steady else None
+    troubles = {name: trouble(model, [layer], example, wanted) for name, layer in layers.items()}
+    return {name: f"the network looks into it ({why})" for name, why in troubles.items() if why}
 
 
-def failure(model: nn.Module, layers: Sequence[nn.Module], example: Any) -> str | None:
+def trouble(
+    model: nn.Module, layers: Sequence[nn.Module], example: Any, wanted: Sequence[Tensor] | None
+) -> str | None:
     """What goes wrong with chains of one in the place of these layers, or None."""
     with stood_in(model, {id(layer): nn.Sequential(layer) for layer in layers}):
         try:
-            run(model, example)
+            outputs = outputs_of(model, example)
         except Exception as error:
-            return f"the network looks into it ({in_a_line(error)})"
-    return None
+            return in_a_line(error)
+    return None if wanted is None or same(wanted, outputs) else OTHER
+
+
+def outputs_of(model: nn.Module, example: Any) -> list[Tensor]:
+    """The tensors that the model puts out. Each pass draws the same from torch's generators."""
+    return [real(tensor) for tensor in leaves(run(model, example))]
+
+
+def real(tensor: Tensor) -> Tensor:
+    """Its numbers, dense and real."""
+    dense = tensor if tensor.layout == torch.strided else tensor.to_dense()
+    return torch.view_as_real(dense.resolve_conj()) if dense.is_complex() else dense
+
+
+def same(wanted: Sequence[Tensor], outputs: Sequence[Tensor]) -> bool:
+    """Whether outputs are equal within rounding."""
+    return difference(wanted, outputs) <= tolerance(wanted)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tenfold.formats import FORMATS
 from tenfold.layers import describe, kind_of
 from tenfold.survey.calls import record_calls
 from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compress
+from tenfold.survey.name_the_rest import name_the_rest
 from tenfold.survey.read_by_network import looked_into
 from tenfold.survey.reasons import names_of_tensors, reason_after, reason_before
 from tenfold.values import Refusal, Site, Survey
@@ -27,7 +28,8 @@ def survey(
     include: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
 ) -> Survey:
-    """Run the model once on the example and list what can be factored.
+    """Run the model once on the example and list what can be factored, and everything else that
+    holds parameters with the reason and its size.
 
     ``include`` and ``exclude`` are shell patterns on qualified module names; without ``include``
     every layer counts. The model is left as it was. Raises InputError when the model does not
@@ -48,7 +50,7 @@ def survey(
 def _sites(
     model: nn.Module, example: Any, include: tuple[str, ...], exclude: tuple[str, ...]
 ) -> tuple[list[Site], list[Refusal]]:
-    """The layers that can be factored, and the others with their reasons."""
+    """The layers that can be factored, and all other parts with their reasons and sizes."""
     layers = dict(_candidates(model))
     check_patterns(include + exclude, layers)
     reasons = {name: reason_before(name, layer, include, exclude) for name, layer in layers.items()}
@@ -64,7 +66,8 @@ def _sites(
     refusals = [Refusal(name, reason) for name, reason in reasons.items() if reason is not None]
     read = looked_into(model, [site.name for site in sites], example) if sites else {}
     refusals += [Refusal(name, reason) for name, reason in read.items()]
-    return [site for site in sites if site.name not in read], refusals
+    sites = [site for site in sites if site.name not in read]
+    return sites, name_the_rest(model, sites, refusals)
 
 
 def dense_cost(site: Site, cost: str) -> float:

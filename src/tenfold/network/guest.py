@@ -13,6 +13,7 @@ from torch import nn
 
 from tenfold.network.call import frozen_rng, keeping_buffers
 from tenfold.network.half import widened, widened_inputs
+from tenfold.network.plain import inputs_out_of_inference, out_of_inference, unwrapped
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class Guest:
 @contextmanager
 def hosting(model: nn.Module, example: Any = None, seed: int | None = None) -> Iterator[Guest]:
     """Gradients can be had inside, also where the caller switched them off; torch's random state
-    (``seed`` sets it inside) and the network's buffers are as before when the block ends."""
+    (``seed`` sets it inside) and the network's buffers are as before when the block ends. The guest
+    is the network inside its wrappers."""
+    model = out_of_inference(unwrapped(model))
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
         frozen_rng(seed),
         keeping_buffers(model),
     ):
-        yield Guest(model, example)
+        yield Guest(model, inputs_out_of_inference(example))

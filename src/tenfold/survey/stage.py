@@ -10,6 +10,7 @@ from torch import nn
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.layers import describe, kind_of
+from tenfold.network.plain import unwrapped
 from tenfold.survey.calls import record_calls
 from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compress
 from tenfold.survey.name_the_rest import name_the_rest
@@ -35,6 +36,7 @@ def survey(
     every layer counts. The model is left as it was. Raises InputError when the model does not
     run on the example, holds NaN or infinite weights, or has nothing that can be factored.
     """
+    model = unwrapped(model)
     check_finite(model)
     sites, refusals = _sites(model, example, include, exclude)
     if not sites:

@@ -1,0 +1,78 @@
+"""Networks as they come: with things that cannot be copied, made in inference mode, wrapped."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+import tenfold
+from tenfold.errors import InputError
+from tenfold.network.copying import copy_of
+from tenfold.survey.stage import survey
+
+QUICK = {"metric": "frobenius", "formats": ["svd"]}
+
+
+def small():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(16, 48), nn.ReLU(), nn.Linear(48, 16)).eval()
+
+
+@pytest.mark.parametrize("thing", [threading.Lock, lambda: iter(()), lambda: (i for i in ())])
+def test_what_cannot_be_copied_is_shared(thing):
+    model = small()
+    model.kept = thing()
+    result = tenfold.compress(model, torch.ones(2, 16), "params=0.5", **QUICK)
+    assert result.report.after["params"] <= 0.5 * result.report.before["params"]
+    assert copy_of(model).kept is not None
+
+
+def test_an_open_file_is_shared():
+    model = small()
+    with open(os.devnull) as model.log:
+        copied = copy_of(model)
+    assert copied.log is model.log
+    assert copied[0].weight is not model[0].weight
+
+
+def test_what_holds_weights_and_cannot_be_copied_is_named():
+    model = small()
+    model.kept = [model[0], threading.Lock()]
+    with pytest.raises(InputError, match=r"Sequential\.kept, a list"):
+        copy_of(model)
+
+
+def test_a_network_made_in_inference_mode_is_compressed_and_tuned():
+    with torch.inference_mode():
+        model, x = small(), torch.ones(2, 16)
+        result = tenfold.compress(
+            model, x, "params=0.5", data=[torch.ones(4, 16)], epochs=1, **QUICK
+        )
+    assert result.report.after["params"] <= 0.5 * result.report.before["params"]
+    assert not any(p.is_inference() for p in result.model.parameters())
+    assert all(p.is_inference() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: torch.compile(model, backend="eager"),
+        nn.DataParallel,
+        AveragedModel,
+        lambda model: torch.compile(AveragedModel(model), backend="eager"),
+    ],
+)
+def test_wrappers_are_seen_through(wrap):
+    model, x = small(), torch.ones(2, 16)
+    plain = tenfold.compress(model, x, "params=0.5", **QUICK)
+    result = tenfold.compress(wrap(model), x, "params=0.5", **QUICK)
+    assert type(result.model) is nn.Sequential
+    assert result.plan.choices == plain.plan.choices
+    assert torch.equal(result.model(x), plain.model(x))
+    assert torch.equal(tenfold.apply(result.plan, wrap(model))(x), plain.model(x))
+    assert [site.name for site in survey(wrap(model), x).sites] == ["0", "2"]

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tenfold.network.call import frozen_rng, keeping_buffers
+from tenfold.network.check_model import check_model
 from tenfold.network.half import widened, widened_inputs
 from tenfold.network.plain import inputs_out_of_inference, out_of_inference, unwrapped
 
@@ -39,6 +40,7 @@ def hosting(model: nn.Module, example: Any = None, seed: int | None = None) -> I
     """Gradients can be had inside, also where the caller switched them off; torch's random state
     (``seed`` sets it inside) and the network's buffers are as before when the block ends. The guest
     is the network inside its wrappers."""
+    check_model(model)
     model = out_of_inference(unwrapped(model))
     with (
         torch.inference_mode(False),

@@ -76,3 +76,18 @@ def test_wrappers_are_seen_through(wrap):
     assert torch.equal(result.model(x), plain.model(x))
     assert torch.equal(tenfold.apply(result.plan, wrap(model))(x), plain.model(x))
     assert [site.name for site in survey(wrap(model), x).sites] == ["0", "2"]
+
+
+class Picture(torch.Tensor):
+    """A class of its own that leaves all operations to torch."""
+
+
+def test_tensors_of_other_classes_are_plain_in_the_result():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Conv2d(16, 16, 3)).eval()
+    x = torch.rand(2, 3, 8, 8)
+    own = x.as_subclass(Picture)
+    plain = tenfold.compress(model, x, "params=0.5", calibration=[x])
+    result = tenfold.compress(model, own, "params=0.5", calibration=[own])
+    assert {type(p) for p in result.model.parameters()} == {nn.Parameter}
+    assert torch.equal(result.model(x), plain.model(x))

@@ -14,7 +14,7 @@ from torch import nn
 from tenfold.network.call import frozen_rng, keeping_buffers
 from tenfold.network.check_model import check_model
 from tenfold.network.half import widened, widened_inputs
-from tenfold.network.plain import inputs_out_of_inference, out_of_inference, unwrapped
+from tenfold.network.plain import out_of_inference, plain_inputs, unwrapped
 
 
 @dataclass(frozen=True)
@@ -48,4 +48,4 @@ def hosting(model: nn.Module, example: Any = None, seed: int | None = None) -> I
         frozen_rng(seed),
         keeping_buffers(model),
     ):
-        yield Guest(model, inputs_out_of_inference(example))
+        yield Guest(model, plain_inputs(example))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tenfold.network.copying import copy_of
-from tenfold.network.inputs import mapped
+from tenfold.network.inputs import mapped, plain_tensor
 
 # The attribute that holds the network, by the class of the wrapper.
 INSIDE = {
@@ -37,7 +37,8 @@ def out_of_inference(model: nn.Module) -> nn.Module:
         return copy_of(model)
 
 
-def inputs_out_of_inference(example: Any) -> Any:
-    """The example with copies of tensors that were made in ``torch.inference_mode``."""
+def plain_inputs(example: Any) -> Any:
+    """The example with copies of tensors that were made in ``torch.inference_mode``, and without
+    classes that add nothing to what tensors do, such as those of images."""
     with torch.inference_mode(False):
-        return mapped(lambda x: x.clone() if x.is_inference() else x, example)
+        return mapped(lambda x: plain_tensor(x.clone() if x.is_inference() else x), example)

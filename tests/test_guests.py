@@ -91,3 +91,24 @@ def test_tensors_of_other_classes_are_plain_in_the_result():
     result = tenfold.compress(model, own, "params=0.5", calibration=[own])
     assert {type(p) for p in result.model.parameters()} == {nn.Parameter}
     assert torch.equal(result.model(x), plain.model(x))
+
+
+class Graph(nn.Module):
+    """Mixes its rows by a sparse matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("edges", torch.eye(6).roll(1, 0).to_sparse())
+        self.lift, self.head = nn.Linear(16, 48), nn.Linear(48, 16)
+
+    def forward(self, x):
+        return self.head(torch.sparse.mm(self.edges, self.lift(x)).relu())
+
+
+def test_a_network_with_a_sparse_buffer_is_compressed_and_saved(tmp_path):
+    torch.manual_seed(0)
+    model, x = Graph().eval(), torch.rand(6, 16)
+    result = tenfold.compress(model, x, "params=0.5", **QUICK)
+    again = tenfold.load(tenfold.save(result, tmp_path / "small"), Graph)
+    assert again.edges.is_sparse
+    assert torch.equal(again(x), result.model(x))

@@ -26,6 +26,19 @@ def without_fast_path() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
+class Untracked:
+    """In place of the counter's record of which module runs: it hooks onto gradients that views of
+    parameters do not have, and on the whole network's count it has no bearing."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
 class Macs(CountedCost):
     """Multiply-accumulates in convolutions and matrix products; nothing else is counted."""
 
@@ -38,7 +51,9 @@ class Macs(CountedCost):
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Half of what torch's counter of floating-point operations sees in a forward pass."""
-        with FlopCounterMode(display=False) as counter, without_fast_path():
+        counter = FlopCounterMode(display=False)
+        counter.mod_tracker = Untracked()  # type: ignore[assignment]
+        with counter, without_fast_path():
             run(model, example)
         return counter.get_total_flops() / 2  # torch counts a multiply and an add as two
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset
 
 from tenfold.data.reading import guarded
 from tenfold.errors import InputError, bad_value
@@ -91,11 +92,23 @@ def count_batches(data: Iterable[Any]) -> int:
 
 
 def check_many(data: Any) -> None:
-    """Raises InputError for a single batch, whose rows would be taken for batches."""
+    """Raises InputError for a single batch, whose rows would be taken for batches, and for a
+    dataset of single inputs."""
+    check_batched(data)
     if is_one(data):
         kind = "a single one" if isinstance(data, (tuple, list)) else type(data).__name__
         raise bad_value(
             "Data must be batches", kind, "pass a DataLoader, or a list as [(inputs, labels)]"
+        )
+
+
+def check_batched(data: Any) -> None:
+    """Raises InputError for a dataset, which gives one input at a time."""
+    if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
+        raise bad_value(
+            "Data must be batches",
+            f"a {type(data).__name__}, which gives one input at a time",
+            "pass a DataLoader of it",
         )
 
 

@@ -64,7 +64,7 @@ def keeping_buffers(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, name, buffer, before in kept:
-            if not torch.equal(buffer, before):
+            if buffer.layout != torch.strided or not torch.equal(buffer, before):
                 buffer.copy_(before)
             module._buffers[name] = buffer
 

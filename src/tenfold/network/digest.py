@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tenfold.network.call import evaluating
@@ -24,6 +25,7 @@ def digest(key: tuple[Any, ...], model: nn.Module) -> str:
         found.update(repr(model).encode())
     for name, value in tensors_of(model).items():
         found.update(name.encode())
+        value = value if value.layout == torch.strided else value.to_dense()
         found.update(
             value.detach().cpu().contiguous().flatten().view(-1).numpy(force=True).tobytes()
             if value.dtype.is_floating_point and value.element_size() >= 4

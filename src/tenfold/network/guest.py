@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from tenfold.network.call import frozen_rng, keeping_buffers
+from tenfold.network.check_model import check_model
 from tenfold.network.half import widened, widened_inputs
+from tenfold.network.plain import out_of_inference, plain_inputs, unwrapped
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,14 @@ class Guest:
 @contextmanager
 def hosting(model: nn.Module, example: Any = None, seed: int | None = None) -> Iterator[Guest]:
     """Gradients can be had inside, also where the caller switched them off; torch's random state
-    (``seed`` sets it inside) and the network's buffers are as before when the block ends."""
+    (``seed`` sets it inside) and the network's buffers are as before when the block ends. The guest
+    is the network inside its wrappers."""
+    check_model(model)
+    model = out_of_inference(unwrapped(model))
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
         frozen_rng(seed),
         keeping_buffers(model),
     ):
-        yield Guest(model, example)
+        yield Guest(model, plain_inputs(example))

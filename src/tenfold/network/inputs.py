@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tenfold.errors import bad_value
 
@@ -59,10 +59,21 @@ def mapped(change: Callable[[Tensor], Any], value: Any) -> Any:
     return value
 
 
+def plain_tensor(x: Tensor) -> Tensor:
+    """Without a class of its own that leaves all operations to torch: what is computed from such a
+    tensor would have the class too, weights included."""
+    if type(x) is Tensor:
+        return x
+    above = type(x).__mro__[: type(x).__mro__.index(Tensor)]
+    own = any({"__torch_function__", "__torch_dispatch__"} & set(vars(cls)) for cls in above)
+    return x if own or isinstance(x, nn.Parameter) else x.as_subclass(Tensor)
+
+
 def to_device(value: Any, device: torch.device, channels_last: bool = False) -> Any:
     """Tensors in nested sequences and mappings, moved; images laid out as asked."""
 
     def moved(x: Tensor) -> Tensor:
+        x = plain_tensor(x)
         if channels_last and x.ndim == 4:
             return x.to(device, memory_format=torch.channels_last)
         return x.to(device)

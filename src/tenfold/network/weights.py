@@ -17,7 +17,7 @@ def write_weights(model: nn.Module, path: Path) -> None:
     """Views into larger tensors are written as what they show; a state's other things are left
     out."""
     once = {view_of(t): (name, t) for name, t in reversed(tensors_of(model).items())}
-    held = {name: t.detach().cpu().clone().contiguous() for name, t in once.values()}
+    held = {name: dense(t.detach()).cpu().clone().contiguous() for name, t in once.values()}
     save_file(held, path, metadata={"format": "pt"})
 
 
@@ -39,14 +39,25 @@ def read_weights(model: nn.Module, path: Path) -> None:
     if misfit:
         raise ValueError(misfit)
     unfold(model)
-    model.load_state_dict(found, strict=False)
+    laid_out = {name: as_laid_out(t, state[name]) for name, t in found.items()}
+    model.load_state_dict(laid_out, strict=False)
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """Sparse tensors as dense ones, which a file can hold."""
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+
+
+def as_laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """A dense tensor in the layout of another."""
+    return tensor if like.layout == torch.strided else tensor.to_sparse(layout=like.layout)
 
 
 def unfold(model: nn.Module) -> None:
     """Expanded buffers, of which one number stands for many, get room to be written to."""
     for module in model.modules():
         for name, buffer in module._buffers.items():
-            if buffer is not None and 0 in buffer.stride():
+            if buffer is not None and buffer.layout == torch.strided and 0 in buffer.stride():
                 module._buffers[name] = buffer.clone(memory_format=torch.contiguous_format)
 
 

@@ -19,6 +19,7 @@ from tenfold.curves.trace import (
     plain_damage,
     trace_curves,
 )
+from tenfold.data.batches import check_batched
 from tenfold.latency import Ruler, Table, settle, start_gauge, start_ruler, table_for
 from tenfold.latency.settle import Find
 from tenfold.machine.processes import on_first_process
@@ -89,6 +90,7 @@ def choose(
 ) -> Chosen:
     """``plan``, with what was learned on the way. The guest is hosted by the caller."""
     request = read_request(budget, settings)
+    check_batched(calibration)
     clock = Clock()
     surveyed = survey_priced(guest, budget, request, settings, progress)
     clock.lap("survey")

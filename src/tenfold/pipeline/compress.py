@@ -52,7 +52,9 @@ def plan(
     """Choose a format and ranks for every layer, without data unless asked and without training.
 
     Args:
-        model: a trained network; it is not changed.
+        model: a trained network; it is not changed. Of ``torch.compile``, DataParallel,
+            DistributedDataParallel and AveragedModel the network inside counts, and is what a
+            compressed one is made of.
         example: an input the model accepts, of the size it is used with; MACs are those of one
             forward pass of it. A tuple is spread over the arguments, a mapping over keywords.
         budget: what may be kept, such as ``{"params": 0.2}`` or ``"params=54k,macs=0.5"``: at
@@ -90,8 +92,9 @@ def apply(
     plan does not fit the model, InputError when only calibration batches could show what its
     layers see and there are none.
     """
-    check_finite(model)
     with hosting(model, seed=plan.settings.seed) as guest:
+        model = guest.model
+        check_finite(model)
         planned(model, plan)
         sensed = sense_again(plan, guest.exact, calibration, progress)
         return narrowed(build(guest.exact, plan, sensed, progress), model, plan)
@@ -180,6 +183,7 @@ def compress(
     training = settings_for(data, tuning, wanted.seed, epochs)
     folder = Path(checkpoint) if checkpoint and data is not None else None
     with hosting(model, example, wanted.seed) as guest, holding_lock(folder):
+        model, example = guest.model, guest.example
         check_data(data, guest)
         check_batches(validation)
         purpose = purpose_of(task, tuning, data)

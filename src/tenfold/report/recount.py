@@ -13,6 +13,7 @@ from tenfold.errors import PlanError
 from tenfold.latency import Pair
 from tenfold.machine.conditions import environment
 from tenfold.machine.schema import Step
+from tenfold.report.compare_work import same_work
 from tenfold.values import Choice, Plan, Refusal, plain
 
 KEY = "tenfold_report"
@@ -82,11 +83,17 @@ def make_report(
 
     What cannot be counted was measured on the ``pair`` in turn; it is reported as it is, for no
     meter is exact. Raises PlanError when a count disagrees with the plan or exceeds a
-    limit: neither may happen, so it is never passed over.
+    limit: neither may happen, so it is never passed over. Only where the built module runs other
+    layers on the example than the original, for what it runs depends on the data, is the
+    multiply-accumulates' difference noted in ``measured``.
     """
     before = {name: COSTS[name].measure(original, example) for name in COSTS}
     after = {name: COSTS[name].measure(built, example) for name in COSTS}
-    check_agreement(plan, after)
+    layers = [choice.site for choice in plan.choices]
+    work = {}
+    if not agrees(plan, after, "macs") and not same_work(original, built, example, layers):
+        work = {"work": say_work(plan, after)}
+    check_agreement(plan, {name: after[name] for name in after if not work or name != "macs"})
     if pair:
         cost = pair.target.cost
         before[cost], after[cost] = plan.before[cost], reached_by(pair, plan)
@@ -105,7 +112,7 @@ def make_report(
         trace=plan.trace,
         seconds=dict(plan.seconds),
         environment=environment(),
-        measured=say_pair(limits, pair) if pair else {},
+        measured={**(say_pair(limits, pair) if pair else {}), **work},
         history=history,
     )
 
@@ -132,6 +139,23 @@ def say_pair(limits: Sequence[Reached], pair: Pair) -> dict[str, str]:
         "prediction": f"{off:+.1%} off, {good}within {cost.tolerance:.0%}",
         "limit": "kept" if over <= 0 else f"missed by {over:.1%}",
     }
+
+
+def say_work(plan: Plan, counted: Mapping[str, float]) -> str:
+    """What the compressed network runs on the example, where this depends on the data."""
+    cost = COSTS["macs"]
+    return (
+        "what the network runs depends on its data: on the example the compressed one takes "
+        f"{cost.say(counted['macs'])} {cost.noun}, {cost.say(plan.predicted['macs'])} if it ran "
+        "what the original runs"
+    )
+
+
+def agrees(plan: Plan, counted: Mapping[str, float], name: str) -> bool:
+    """Whether a count is what the plan predicted, and within its limit."""
+    limits = [limit.value for limit in plan.budget if limit.cost == name]
+    within = all(counted[name] <= value * (1 + 1e-9) for value in limits)
+    return within and COSTS[name].close(counted[name], plan.predicted.get(name, counted[name]))
 
 
 def check_agreement(plan: Plan, counted: Mapping[str, float]) -> None:

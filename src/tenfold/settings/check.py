@@ -83,7 +83,10 @@ def _number(value: Any) -> float:
 
 def _names(value: Any) -> tuple[str, ...]:
     """Names in their order; one name alone is a list of one."""
-    return (value,) if isinstance(value, str) else tuple(map(str, value))
+    names = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(names)
+    return names
 
 
 def _flag(value: Any) -> bool:

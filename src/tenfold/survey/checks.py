@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from tenfold.errors import InputError, bad_value
+from tenfold.layers import kind_of
 from tenfold.values import Refusal
 
 
@@ -45,8 +46,14 @@ def check_patterns(patterns: Sequence[str], names: Iterable[str]) -> None:
             )
 
 
-def nothing_to_compress(refusals: Sequence[Refusal]) -> InputError:
+def nothing_to_compress(model: nn.Module, refusals: Sequence[Refusal]) -> InputError:
     """The error for a model without a single site."""
+    if kind_of(model) is not None:
+        return bad_value(
+            "A model needs at least one layer inside",
+            f"a {type(model).__name__} alone",
+            "wrap it, as nn.Sequential(layer)",
+        )
     largest = sorted(refusals, key=lambda refusal: -refusal.params)[:4]
     found = "; ".join(f"{r.name} ({r.params:,} parameters): {r.reason}" for r in largest)
     return bad_value(

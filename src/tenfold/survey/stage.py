@@ -10,6 +10,8 @@ from torch import nn
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.layers import describe, kind_of
+from tenfold.network.check_model import check_model
+from tenfold.network.plain import unwrapped
 from tenfold.survey.calls import record_calls
 from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compress
 from tenfold.survey.name_the_rest import name_the_rest
@@ -35,10 +37,12 @@ def survey(
     every layer counts. The model is left as it was. Raises InputError when the model does not
     run on the example, holds NaN or infinite weights, or has nothing that can be factored.
     """
+    check_model(model)
+    model = unwrapped(model)
     check_finite(model)
     sites, refusals = _sites(model, example, include, exclude)
     if not sites:
-        raise nothing_to_compress(refusals)
+        raise nothing_to_compress(model, refusals)
     totals = {name: COSTS[name].measure(model, example) for name in COSTS}
     fixed = {
         name: max(0.0, totals[name] - sum(dense_cost(site, name) for site in sites))

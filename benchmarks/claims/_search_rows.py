@@ -65,7 +65,7 @@ def sensed_menu(trial: Trial, sites: Survey) -> tuple[Menu, dict[str, float]]:
     clock.lap("sense")
     curves = trace_curves(trial.model, sites, sensed.metrics)
     clock.lap("curves")
-    damages = measure_damages(trial.model, curves, sensed.batches[0])
+    damages = measure_damages(trial.model, curves, sensed.batches)
     clock.lap("measure")
     return Menu(sites, sensed, curves, damages), clock.laps
 

@@ -47,11 +47,11 @@ def estimates(
     yield "relative", (bare, [c.errors for c in bare], {})
     torch.manual_seed(0)
     noise, real = smooth_noise((images, 1, 28, 28)), split()[0][0][:images]
-    yield "noise: Frobenius, measured", (bare, measure_damages(model, bare, noise), {})
+    yield "noise: Frobenius, measured", (bare, measure_damages(model, bare, [noise]), {})
     for name, x in (("noise", noise), ("real", real)):
         metrics = estimate_moments(model, sites.sites, [x])
         curves = trace_curves(model, sites, metrics, formats=formats)
-        yield f"{name}: metric, measured", (curves, measure_damages(model, curves, x), metrics)
+        yield f"{name}: metric, measured", (curves, measure_damages(model, curves, [x]), metrics)
 
 
 def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:

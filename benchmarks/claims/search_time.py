@@ -78,7 +78,7 @@ def plan_in_stages(
     curves = watch.time("curves", lambda: trace_curves(model, sites, sensed.metrics))
     if sensed.batches:
         inputs = sensed.batches[0]
-        damages = watch.time("measure", lambda: measure_damages(model, curves, inputs))
+        damages = watch.time("measure", lambda: measure_damages(model, curves, [inputs]))
     else:
         damages = [plain_damage(curve) for curve in curves]
     limits = resolve_budget({"params": 1 / times}, sites.totals)

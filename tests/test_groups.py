@@ -178,13 +178,13 @@ def test_moments_of_a_group_are_those_of_its_channels_alone():
     site, one = describe(layer, "layer"), describe(part, "part")
     x, grad = torch.randn(5, 4, 7, 6), torch.randn(5, 6, 5, 4)
     sums = Sums()
-    add_inputs(sums, site, x)
-    add_gradient(sums, site, grad)
+    add_inputs(sums, site, x, {})
+    add_gradient(sums, site, grad, {})
     metric = metric_of(sums, site.groups)
     for k, found in enumerate(metric.per_group(2)):
         alone = Sums()
-        add_inputs(alone, one, x.chunk(2, 1)[k])
-        add_gradient(alone, one, grad.chunk(2, 1)[k])
+        add_inputs(alone, one, x.chunk(2, 1)[k], {})
+        add_gradient(alone, one, grad.chunk(2, 1)[k], {})
         expected = metric_of(alone)
         for name in ("inputs", "outputs", "patches"):
             torch.testing.assert_close(

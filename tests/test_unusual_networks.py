@@ -345,7 +345,7 @@ def test_what_a_module_computed_before_is_no_hindrance(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"settings": {"seed": "a"}}, "seed 'a'"),
+        ({"settings": {"seed": "a"}}, "seed must be a whole number, but found 'a'"),
         ({"settings": None}, "fields that tenfold writes"),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
-from tenfold.errors import PlanError
+from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
 from tenfold.machine.schema import upgrade
 from tenfold.settings import PlanSettings
@@ -66,6 +66,10 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         body["budget"] = tuple(_make(Limit, item) for item in body["budget"])
         body["trace"] = tuple(body.get("trace", ()))
         return _make(Plan, body)
+    except PlanError:
+        raise
+    except InputError as error:  # a setting says itself what it must be
+        raise PlanError(str(error)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise PlanError(
             f"A plan must hold the fields that tenfold writes, but found {error}; "

@@ -30,7 +30,7 @@ class Latency(MeasuredCost):
 
     def step(self, site: Site) -> int:
         """Convolution kernels compute whole vectors of channels: a rank of 24 takes the time of 32
-        where vectors hold 16 floats (``benchmarks/rank_steps.py``)."""
+        where vectors hold 16 floats (``benchmarks/claims/rank_steps.py``)."""
         return 16 if min(site.group.in_channels, site.group.out_channels) >= WIDE else 8
 
 

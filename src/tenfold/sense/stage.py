@@ -144,7 +144,7 @@ def affordable(survey: Survey, example: Any) -> int:
 
 def noise_like(model: nn.Module, example: Any, count: int, seed: int) -> Tensor:
     """Smooth unit noise of the example's shape: on a network without normalisation, damages
-    measured on it beat plain Frobenius by far (``benchmarks/no_batchnorm.py``)."""
+    measured on it beat plain Frobenius by far (``benchmarks/claims/no_batchnorm.py``)."""
     if not isinstance(example, Tensor) or not example.is_floating_point():
         raise bad_value(
             "metric='noise' needs one input tensor of real numbers",

@@ -1,7 +1,7 @@
 """Depthwise convolutions whose bfloat16 gradients a CPU computes one number at a time.
 
 oneDNN has fast ones for kernels of up to three at stride 1; elsewhere fp32 is up to 11 times faster
-(``python benchmarks/depthwise.py``), and more exact.
+(``python -m benchmarks.claims.depthwise``), and more exact.
 """
 
 from __future__ import annotations

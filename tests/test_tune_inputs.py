@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import tenfold
 from tenfold.errors import InputError, TrainingError
 from tenfold.training import TuneSettings, tune
-from tenfold.training.losses import classification_loss
+from tenfold.training.losses.task import classification_loss
 from tenfold.training.score import hits_of
 from tests.networks import example, tiny_resnet
 from tests.tuning import SETTINGS, Images, make_pair

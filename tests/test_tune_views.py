@@ -13,7 +13,7 @@ from tenfold.data.augment import view
 from tenfold.data.batches import read_batch
 from tenfold.errors import InputError
 from tenfold.training import TuneSettings, tune
-from tenfold.training.losses import divergence
+from tenfold.training.losses.logits import divergence
 from tenfold.training.objective import Objective
 from tests.tuning import SETTINGS, Images, make_pair
 

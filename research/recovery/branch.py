@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from tenfold.training import TuneSettings
 from tenfold.training.loop import size
-from tenfold.training.losses import output_loss
+from tenfold.training.losses.logits import output_loss
 from tenfold.training.workers import OneProcess
 
 AVERAGE = OneProcess().average  # over the one process

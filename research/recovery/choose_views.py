@@ -30,7 +30,7 @@ from research.recovery.judged import judged
 from research.recovery.mixed_images import HalfPatched
 from research.recovery.recover_one import latest
 from tenfold.training import TuneSettings, tune
-from tenfold.training.objective import with_views
+from tenfold.training.losses.logits import with_views
 from tenfold.training.read_settings import read_settings
 
 OUT = RESULTS / "choose_views.json"

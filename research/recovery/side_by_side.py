@@ -17,7 +17,7 @@ from research.recovery.branch import Branch
 from research.recovery.dense import Dense
 from research.recovery.feed import Feed
 from tenfold.machine.precision import autocast
-from tenfold.training.objective import with_views
+from tenfold.training.losses.logits import with_views
 from tenfold.training.replaced import groups
 
 WARM_UP = 3  # steps before the graph is recorded: libraries choose and load their kernels

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tenfold.errors import TrainingError, bad_value
+from tenfold.values import plain
 
 FILE, BEST = "resume.safetensors", "best.safetensors"
 
@@ -84,7 +85,7 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 def check_same_run(facts: Mapping[str, Any], now: Mapping[str, Any], folder: Path | None) -> None:
     """What is taken up goes on as it began. Raises InputError, or KeyError for missing facts."""
     for key, value in now.items():
-        if facts[key] != value and key != "every":
+        if facts[key] != plain(value) and key != "every":  # JSON has lists for tuples
             raise bad_value(
                 f"A resumed run must keep its {key}",
                 f"{value!r} instead of {facts[key]!r}",

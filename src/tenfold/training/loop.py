@@ -24,7 +24,8 @@ from tenfold.network.guest import hosting
 from tenfold.network.half import widened
 from tenfold.training.ema import Ema
 from tenfold.training.lock import holding_lock
-from tenfold.training.objective import Loss, Objective
+from tenfold.training.losses import UserLoss
+from tenfold.training.objective import Objective
 from tenfold.training.replaced import groups, let_learn
 from tenfold.training.run import Run
 from tenfold.training.score import Quality, Score, default_score
@@ -50,7 +51,7 @@ def tune(
     data: Iterable[Any] | Tensor,
     *,
     settings: TuneSettings | None = None,
-    loss: Loss | None = None,
+    loss: UserLoss | None = None,
     validation: Iterable[Any] | None = None,
     quality: Quality | None = None,
     score: Score | None = None,
@@ -133,7 +134,7 @@ def tune(
 
 def check_used(
     settings: TuneSettings,
-    loss: Loss | None,
+    loss: UserLoss | None,
     validation: Iterable[Any] | None,
     quality: Quality | None,
 ) -> None:
@@ -152,7 +153,7 @@ def laid_out(model: nn.Module, device: torch.device, channels_last: bool) -> nn.
     return model
 
 
-def facts_of(teacher: nn.Module, loss: Loss | None, quality: Quality | None) -> dict[str, Any]:
+def facts_of(teacher: nn.Module, loss: UserLoss | None, quality: Quality | None) -> dict[str, Any]:
     """What a run is besides its settings, in words that fit a checkpoint."""
     functions = {"loss": loss, "quality": quality}
     names = {

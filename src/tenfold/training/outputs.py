@@ -1,49 +1,15 @@
-"""How far a student's whole output is from the original's: every tensor that both have."""
+"""The tensors that two outputs have in common, and outputs as a network gives them in training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from tenfold.errors import bad_value
-from tenfold.network.padding import counted
-from tenfold.tasks import Masks, parts_of
-from tenfold.training.losses import Average, output_loss
-from tenfold.training.settings import TuneSettings
-
-
-def outputs_loss(
-    mine: Mapping[str, Tensor],
-    goals: Mapping[str, Tensor],
-    masks: Masks,
-    s: TuneSettings,
-    average: Average,
-) -> Tensor | None:
-    """Mean over the tensors; the first as classes where it has them, the others as plain values.
-    Padding does not count. None where no two have the same shape."""
-    first, values = next(iter(goals), None), replace(s, class_mode=None)
-    terms = [
-        one_loss(mine[name], goal, masks, s if name == first else values, average)
-        for name, goal in goals.items()
-        if name in mine and mine[name].shape == goal.shape and goal.numel()
-    ]
-    return torch.stack(terms).mean() if terms else None
-
-
-def one_loss(mine: Tensor, goal: Tensor, masks: Masks, s: TuneSettings, average: Average) -> Tensor:
-    """That of one tensor, real or complex."""
-    if goal.is_complex():
-        mine, goal = torch.view_as_real(mine), torch.view_as_real(goal)
-        return output_loss(mine, goal, replace(s, class_mode=None), average)
-    mode = s.class_mode
-    if masks and mode is not None and -goal.ndim <= mode < goal.ndim:
-        mine, goal, s = mine.movedim(mode, -1), goal.movedim(mode, -1), replace(s, class_mode=-1)
-    return output_loss(counted(mine, masks), counted(goal, masks), s, average)
+from tenfold.tasks import parts_of
 
 
 def parts_in_common(output: Any, answer: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

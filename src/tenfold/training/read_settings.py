@@ -33,6 +33,15 @@ def read_settings(text: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _split(text: str) -> dict[str, str]:
-    """Names and values of ``name=value``, joined by commas."""
-    pairs = (item.partition("=") for item in text.split(",") if item.strip())
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    """Names and values of ``name=value``, joined by commas; what follows without a name of its own
+    belongs to the list before it, as in ``losses=relations:0.5,features:2``."""
+    values: dict[str, str] = {}
+    last = ""
+    for item in filter(str.strip, text.split(",")):
+        name, sign, value = item.partition("=")
+        if sign or not last:
+            last = name.strip()
+            values[last] = value.strip()
+        else:
+            values[last] += f",{item.strip()}"
+    return values

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tenfold.data.augment import VIEWS
 from tenfold.data.few import Blends
+from tenfold.errors import bad_value
 from tenfold.settings import check_settings, make_settings, setting
 
 
@@ -52,6 +53,9 @@ class TuneSettings:
     features: float = setting(
         1.0, "Weight of the normalised squared difference of block outputs.", least=0
     )
+    losses: tuple[str, ...] = setting(
+        (), "Further losses by name, each with its weight, as relations:0.5."
+    )
     temperature: float = setting(2.0, "Temperature of the softened outputs.", above=0)
     views: int = setting(
         1, "Views of an image whose answers by the original are averaged.", least=1, most=VIEWS
@@ -87,6 +91,12 @@ class TuneSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        for entry in self.losses:
+            read_weight(entry)
+
+    def weight_of(self, loss: str) -> float:
+        """The weight of a further loss; 0 where ``losses`` does not name it."""
+        return dict(map(read_weight, self.losses)).get(loss, 0.0)
 
     def peak_rate(self, before: int, after: int) -> float:
         """The peak rate for a network that went from ``before`` to ``after`` parameters: little
@@ -101,6 +111,20 @@ class TuneSettings:
         if step < rising:
             return peak * (step + 1) / rising
         return peak * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def read_weight(entry: str) -> tuple[str, float]:
+    """``"relations:0.5"`` -> its name and weight, 1 where none is written. Raises InputError."""
+    name, _, weight = entry.partition(":")
+    try:
+        value = float(weight or 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise bad_value(
+            "A loss must have a weight of 0 or more", repr(entry), "write it as relations:0.5"
+        )
+    return name.strip(), value
 
 
 # Statistics of few inputs are worse than those that the network learned, hence frozen.

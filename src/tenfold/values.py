@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -68,6 +68,14 @@ class Site:
     def window(self) -> int:
         """Number of kernel positions, 1 for Linear."""
         return math.prod(self.kernel)
+
+
+S = TypeVar("S", bound=Site)
+
+
+def extended(site: Site, cls: type[S], **more: Any) -> S:
+    """The site as one of a class with further fields."""
+    return cls(**{each.name: getattr(site, each.name) for each in fields(site)}, **more)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ first keeps its padding in front.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,7 +30,7 @@ from tenfold.layers._recognise import (
 from tenfold.layers.conv import Convolution
 from tenfold.layers.linear import Linear
 from tenfold.layers.transposed import Transposed
-from tenfold.values import Call, Link, Site
+from tenfold.values import Call, Link, Site, extended
 
 
 @dataclass(frozen=True)
@@ -173,10 +173,7 @@ class Computed(Kind):
 
 def behind(pads: Pads | None, site: Site) -> Site:
     """The site of a layer that pads first."""
-    if pads is None:
-        return site
-    parts = {part.name: getattr(site, part.name) for part in fields(site)}
-    return PaddedSite(**parts, pads=pads)
+    return site if pads is None else extended(site, PaddedSite, pads=pads)
 
 
 def unproved(proof: Proof) -> InputError:

@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.layers._base import LAYERS, Kind, by
+from tenfold.layers._base import LAYERS, by
 from tenfold.layers._links import filled
-from tenfold.layers.conv import lone_channels
-from tenfold.values import Call, Link, Site
+from tenfold.layers.conv import Convolution
+from tenfold.values import Call, Link, Site, extended
 
 
 @dataclass(frozen=True)
@@ -22,34 +22,14 @@ class TransposedSite(Site):
     output_padding: tuple[int, ...] = ()
 
 
-class Transposed(Kind):
+class Transposed(Convolution):
     """A stock transposed convolution over any number of axes."""
-
-    def __init__(self, stock: type[nn.Module]) -> None:
-        self.name, self.stock = stock.__name__.lower(), stock
-
-    def refuses(self, module: nn.Module) -> str | None:
-        """Groups of one channel, beside what any layer is refused for."""
-        return super().refuses(module) or lone_channels(self.describe(module, ""))
 
     def describe(self, module: nn.Module, name: str, calls: tuple[Call, ...] = ()) -> Site:
         """Every argument of the layer."""
         layer: Any = module
-        return TransposedSite(
-            name,
-            self.name,
-            layer.in_channels,
-            layer.out_channels,
-            kernel=tuple(layer.kernel_size),
-            stride=tuple(layer.stride),
-            padding=tuple(layer.padding),
-            dilation=tuple(layer.dilation),
-            groups=layer.groups,
-            bias=layer.bias is not None,
-            dtype=layer.weight.dtype,
-            calls=calls,
-            output_padding=tuple(layer.output_padding),
-        )
+        site = super().describe(module, name, calls)
+        return extended(site, TransposedSite, output_padding=tuple(layer.output_padding))
 
     def weight(self, module: nn.Module) -> Tensor:
         """The weight, ``(out, in / groups, *kernel)``."""

@@ -12,8 +12,9 @@ export OMP_WAIT_POLICY := passive
 demo: $(VENV)/installed
 	$(BIN)/tenfold demo
 
+# A process a core, one thread each: whole files go to one process, which keeps their fixtures.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check src tests benchmarks research tools

@@ -1,13 +1,13 @@
 """Honest latency: interleaved runs, threads pinned and stated, medians with their spread."""
 
-from tenfold.bench.compare import Cell, Measured, cells_from_json, compare, engines_at_hand
+from tenfold.bench.compare import Cell, MeasuredModel, cells_from_json, compare, engines_at_hand
 from tenfold.bench.layers import LayerTime, time_layers
 from tenfold.machine.interleave import Timing
 
 __all__ = [
     "Cell",
     "LayerTime",
-    "Measured",
+    "MeasuredModel",
     "Timing",
     "cells_from_json",
     "compare",

@@ -28,7 +28,7 @@ SECONDS = 20.0  # a cell; slow networks get fewer runs
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredModel:
     """One model in one engine: milliseconds a batch, peak growth of resident memory in bytes
     (None where the system does not tell), bytes on disk, and the largest difference from the
     model's outputs in PyTorch, as a share of the largest value."""
@@ -48,7 +48,7 @@ class Cell:
     version: str
     threads: int
     batch: int
-    models: Mapping[str, Measured]
+    models: Mapping[str, MeasuredModel]
 
     def ratio(self, before: str = "before", after: str = "after") -> float:
         """How many times faster ``after`` is than ``before``, by the medians."""
@@ -78,9 +78,9 @@ def cells_from_json(data: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
     )
 
 
-def read_measured(data: Mapping[str, Any]) -> Measured:
+def read_measured(data: Mapping[str, Any]) -> MeasuredModel:
     """One model of a cell."""
-    return Measured(**{**data, "timing": Timing(**data["timing"])})
+    return MeasuredModel(**{**data, "timing": Timing(**data["timing"])})
 
 
 def compare(
@@ -158,7 +158,7 @@ def fill_cell(
     apart = {name: difference(expected[name], tensors_in(run())) for name, run in calls.items()}
     timings = interleave(calls, pace.runs, pace.warmup, pace.seconds)
     measured = {
-        name: Measured(timings[name], memory[name], deployed[name].bytes, apart[name])
+        name: MeasuredModel(timings[name], memory[name], deployed[name].bytes, apart[name])
         for name in calls
     }
     return Cell(engine.name, engine.label, engine.version(), pace.threads, batch, measured)

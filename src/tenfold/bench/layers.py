@@ -41,16 +41,16 @@ def time_layers(
     of the models, interleaved between the models."""
     runtime = check_available(engine)
     inputs = inputs_of(next(iter(models.values())), example, names)
-    found = []
+    times = []
     with torch_threads(threads):
         for done, (name, given) in enumerate(inputs.items()):
             calls = {
                 label: prepare_layer(runtime, model.get_submodule(name), given, threads)
                 for label, model in models.items()
             }
-            found.append(LayerTime(name, interleave(calls, RUNS, WARMUP, SECONDS)))
+            times.append(LayerTime(name, interleave(calls, RUNS, WARMUP, SECONDS)))
             progress(f"layers, {engine}", done + 1, len(inputs))
-    return tuple(found)
+    return tuple(times)
 
 
 def inputs_of(model: nn.Module, example: Any, names: tuple[str, ...]) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ def peak_growth(load: Callable[[], Callable[[], Any]]) -> int | None:
 
 def resident(field: str) -> int:
     """One line of the process's status, in bytes."""
-    found = re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())
-    if not found:
+    match = re.search(rf"{field}:\s+(\d+) kB", STATUS.read_text())
+    if not match:
         raise ValueError(field)
-    return 1024 * int(found[1])
+    return 1024 * int(match[1])

@@ -86,19 +86,19 @@ def bench(
             runs=runs,
             progress=progress,
         )
-        alone = {
+        by_engine = {
             name: time_layers(models, shown, sites, engine=name, threads=threads, progress=progress)
             for name in (names if layers else ())
         }
     out = console(json)
     show_cells(out, cells, runs)
-    for name, found in alone.items():
-        show_layers(out, name, found)
+    for name, times in by_engine.items():
+        show_layers(out, name, times)
     if json:
         say_json(
             {
                 "cells": [asdict(cell) for cell in cells],
-                "layers": {name: [asdict(x) for x in found] for name, found in alone.items()},
+                "layers": {name: [asdict(x) for x in times] for name, times in by_engine.items()},
             }
         )
 
@@ -139,12 +139,12 @@ def show_cells(out: Console, cells: Sequence[Cell], runs: int) -> None:
 
 def cell_rows(cells: Sequence[Cell]) -> dict[str, list[list[str]]]:
     """Rows of text by the engine's label."""
-    found: dict[str, list[list[str]]] = {}
+    times: dict[str, list[list[str]]] = {}
     for cell in cells:
         first = next(iter(cell.models))
         for name, one in cell.models.items():
             time = one.timing
-            found.setdefault(cell.label, []).append(
+            times.setdefault(cell.label, []).append(
                 [
                     name,
                     str(cell.batch),
@@ -156,15 +156,15 @@ def cell_rows(cells: Sequence[Cell]) -> dict[str, list[list[str]]]:
                     in_bytes(one.memory),
                 ]
             )
-    return found
+    return times
 
 
-def show_layers(out: Console, engine: str, found: Sequence[LayerTime]) -> None:
+def show_layers(out: Console, engine: str, times: Sequence[LayerTime]) -> None:
     """A row a layer, then the sum."""
-    names = list(found[0].timings)
+    names = list(times[0].timings)
     pair = names == ["before", "after"]
-    sums = [sum(x.timings[n].median for x in found) for n in names]
-    rows = [[x.name, *(f"{x.timings[n].median:.3f}" for n in names)] for x in found]
+    sums = [sum(x.timings[n].median for x in times) for n in names]
+    rows = [[x.name, *(f"{x.timings[n].median:.3f}" for n in names)] for x in times]
     rows.append(["together", *(f"{value:.3f}" for value in sums)])
     if pair:
         rows = [[*row, f"{float(row[1]) / max(float(row[2]), 1e-9):.2f}x"] for row in rows]

@@ -17,7 +17,7 @@ from tenfold.cli.evaluate import Folder, Source, original_of
 from tenfold.cli.recipe import Recipe
 from tenfold.deploy.export import Exported
 from tenfold.deploy.export import export as write
-from tenfold.deploy.measure import RUNS, Measured
+from tenfold.deploy.measure import RUNS, MeasuredFile
 from tenfold.deploy.quantise import Quantised, quantise, quantised_to_json
 from tenfold.errors import bad_value
 from tenfold.runtimes import FILES, INT8
@@ -160,7 +160,7 @@ def show_quantised(out: Console, done: Quantised) -> None:
     )
 
 
-def timing_cells(first: Measured, file: Measured) -> Iterator[str]:
+def timing_cells(first: MeasuredFile, file: MeasuredFile) -> Iterator[str]:
     """Milliseconds, and how many times faster than the first file, at each batch size."""
     for size, timing in file.latency.items():
         yield f"{timing.median:.2f}"

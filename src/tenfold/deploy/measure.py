@@ -28,7 +28,7 @@ RUNS, WARMUP = 60, 10
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredFile:
     """One file: its bytes, timings by batch size, and top-1 in per cent if there are labels."""
 
     name: str
@@ -45,7 +45,7 @@ def measure_files(
     batches: Sequence[int],
     class_mode: int | None = 1,
     progress: Progress = silent,
-) -> tuple[Measured, ...]:
+) -> tuple[MeasuredFile, ...]:
     """Every file, each in a folder of its own, on the same inputs, run by run in turn, in its
     runtime on one thread."""
     loaded = {name: FILES[to].load(file) for name, file in files.items()}
@@ -57,7 +57,7 @@ def measure_files(
             scores[name] = score(runner, test, batch_of(example), len(batches) > 1, class_mode)
             progress("testing", done + 1, len(loaded))
     return tuple(
-        Measured(
+        MeasuredFile(
             name,
             bytes_in(file.parent),
             {size: timings[size][name] for size in batches},

@@ -14,7 +14,7 @@ from torch import nn
 from tenfold.data.calibrate import calibration_inputs
 from tenfold.deploy.export import check_suffix
 from tenfold.deploy.fuse import fuse
-from tenfold.deploy.measure import Measured, measure_files
+from tenfold.deploy.measure import MeasuredFile, measure_files
 from tenfold.deploy.prepare import on_cpu, plain_copy
 from tenfold.deploy.variants import check_close, copy_to, try_variants, write_floats
 from tenfold.errors import as_bad_value, bad_value
@@ -39,7 +39,7 @@ class Quantised:
     error: float
     tried: Mapping[str, float]
     calibration: str
-    files: tuple[Measured, ...]
+    files: tuple[MeasuredFile, ...]
     conditions: Mapping[str, Any]
 
 

@@ -65,13 +65,13 @@ def write_folder(
 
 def grid_units(curves: Sequence[Curve]) -> list[Unit]:
     """Dense units first, then the nodes between which a table interpolates."""
-    found: dict[str, Unit] = {}
+    by_key: dict[str, Unit] = {}
     for curve in sorted(curves, key=lambda c: c.format != "dense"):
         nodes = product(*choose_axes(curve.ranks)) if curve.ranks.shape[1] else [()]
         for ranks in nodes:
             for unit in units_of(curve.site, curve.format, ranks):
-                found.setdefault(unit.key, unit)
-    return list(found.values())
+                by_key.setdefault(unit.key, unit)
+    return list(by_key.values())
 
 
 def _write(runtime: Runtime, part: Path, number: int, unit: Unit) -> dict[str, Any]:

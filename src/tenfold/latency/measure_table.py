@@ -89,9 +89,9 @@ def measure(folder: str, threads: int, runs: int, seconds: float) -> dict[str, A
         rest = [k for k, unit in shapes.items() if unit["dense"] == base and k != base]
         for start in range(0, len(rest), 6):
             group = [base, *rest[start : start + 6]]
-            found = interleave({key: call(key) for key in group}, runs, 3, seconds)
+            timings = interleave({key: call(key) for key in group}, runs, 3, seconds)
             for key in group[1:]:
-                times[key] = times[base] * found[key] / found[base]
+                times[key] = times[base] * timings[key] / timings[base]
         print(f"{number + 1} of {len(dense)} layers", flush=True)  # noqa: T201 - a script
     return {"network": index["network"], "whole": total, "times": times}
 
@@ -105,12 +105,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=0.3, help="at most, a group of layers")
     asked = parser.parse_args()
-    found = measure(asked.folder, asked.threads, asked.runs, asked.seconds)
+    timings = measure(asked.folder, asked.threads, asked.runs, asked.seconds)
     table = {
         "tenfold_latency": 1,
         "engine": "onnxruntime",
         "threads": asked.threads,
-        **found,
+        **timings,
         "conditions": {"machine": platform.machine(), "version": onnxruntime.__version__},
     }
     with open(asked.out + ".part", "w", encoding="utf-8") as file:

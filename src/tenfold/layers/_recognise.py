@@ -68,7 +68,7 @@ def channels_of(module: nn.Module) -> list[int]:
     return [shape[1], shape[0]] if len(shape) == 2 else [shape[1] * groups]
 
 
-def told_of(module: nn.Module) -> Any:
+def key_of(module: nn.Module) -> Any:
     """What a proof depends on beside the numbers of the parameters."""
     plain = (int, float, str, bool, tuple, type(None), torch.dtype)
     own = {k: v for k, v in vars(module).items() if isinstance(v, plain) and k != "training"}

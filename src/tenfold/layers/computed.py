@@ -23,7 +23,7 @@ from tenfold.layers._recognise import (
     has_other_hooks,
     holds_layers,
     is_foreign,
-    told_of,
+    key_of,
     way_out,
     weight_hooks,
 )
@@ -45,7 +45,7 @@ class Reading:
     """A proof with what it depends on, and what follows: a site without a name, or the reason why
     the stock kind refuses it."""
 
-    told: Any
+    key: Any
     proof: Proof
     site: Site | None = None
     refusal: str | None = None
@@ -91,21 +91,21 @@ class Computed(Kind):
 
     def reading(self, module: nn.Module) -> Reading:
         """What the module was shown to be, once for as long as its arguments are the same."""
-        told, known = told_of(module), self.readings.get(module)
-        if known is None or known.told != told:
-            known = self.readings[module] = self.read(module, told)
+        key, known = key_of(module), self.readings.get(module)
+        if known is None or known.key != key:
+            known = self.readings[module] = self.read(module, key)
         return known
 
-    def read(self, module: nn.Module, told: Any) -> Reading:
+    def read(self, module: nn.Module, key: Any) -> Reading:
         """The same, anew."""
         proof = prove(module, self.stock, channels_of(module))
         if holds_layers(module):  # which would be factored twice, alone and as a part of it
             proof = Proof("it holds layers of its own")
         if proof.reason is not None:
-            return Reading(told, proof)
+            return Reading(key, proof)
         layer = self.stood_in(module, proof)
         site = replace(self.base.describe(layer, ""), kind=self.name)
-        return Reading(told, proof, behind(proof.pads, site), self.base.refuses(layer))
+        return Reading(key, proof, behind(proof.pads, site), self.base.refuses(layer))
 
     def stood_in(self, module: nn.Module, proof: Proof) -> nn.Module:
         """A stock layer with the computed weight and bias, through which gradients flow. Raises

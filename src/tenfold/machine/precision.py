@@ -24,7 +24,7 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether the hardware itself multiplies bfloat16; emulated, it is slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    found = [
+    checks = [
         getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")
     ]
-    return device.type == "cpu" and any(check is not None and check() for check in found)
+    return device.type == "cpu" and any(check is not None and check() for check in checks)

@@ -112,9 +112,9 @@ def outcome(work: Callable[[A], B], item: A) -> tuple[bool, Any]:
         return False, error
 
 
-def opened(found: tuple[bool, Any]) -> Any:
+def opened(result: tuple[bool, Any]) -> Any:
     """The result, or the error raised."""
-    done, value = found
+    done, value = result
     if not done:
         raise value
     return value

@@ -11,20 +11,20 @@ from torch import Tensor
 TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 
 
-def difference(wanted: Sequence[Tensor], found: Sequence[Tensor]) -> float:
+def difference(wanted: Sequence[Tensor], got: Sequence[Tensor]) -> float:
     """The largest difference as a share of the largest value; infinite for other shapes."""
-    if [x.shape for x in wanted] != [x.shape for x in found]:
+    if [x.shape for x in wanted] != [x.shape for x in got]:
         return float("inf")
-    return max((gap(x.double(), y.double()) for x, y in zip(wanted, found)), default=0.0)
+    return max((gap(x.double(), y.double()) for x, y in zip(wanted, got)), default=0.0)
 
 
-def gap(wanted: Tensor, found: Tensor) -> float:
+def gap(wanted: Tensor, got: Tensor) -> float:
     """The same for one pair, as a share of the largest finite value; not-a-number and infinity are
     right where both have them."""
     if wanted.numel() == 0:
         return 0.0
-    both = (wanted.isnan() & found.isnan()) | (wanted == found)
-    apart = (wanted - found).abs().masked_fill(both, 0).max()
+    both = (wanted.isnan() & got.isnan()) | (wanted == got)
+    apart = (wanted - got).abs().masked_fill(both, 0).max()
     return float(apart / wanted.nan_to_num(0, 0, 0).abs().max().clamp_min(1e-6))
 
 

@@ -20,15 +20,15 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
 
 def digest(key: tuple[Any, ...], model: nn.Module) -> str:
     """Hash of the settings, the module tree and every weight."""
-    found = hashlib.sha256(repr((VERSION, key)).encode())
+    hasher = hashlib.sha256(repr((VERSION, key)).encode())
     with evaluating(model):
-        found.update(repr(model).encode())
+        hasher.update(repr(model).encode())
     for name, value in tensors_of(model).items():
-        found.update(name.encode())
+        hasher.update(name.encode())
         value = value if value.layout == torch.strided else value.to_dense()
-        found.update(
+        hasher.update(
             value.detach().cpu().contiguous().flatten().view(-1).numpy(force=True).tobytes()
             if value.dtype.is_floating_point and value.element_size() >= 4
             else value.detach().cpu().float().numpy().tobytes()
         )
-    return found.hexdigest()[:32]
+    return hasher.hexdigest()[:32]

@@ -13,12 +13,12 @@ from tenfold.errors import bad_value
 
 def check_example(example: Any) -> None:
     """A graph has tensors for inputs, and nothing else. Raises InputError."""
-    found = [type(x).__name__ for x in values(example) if not isinstance(x, Tensor) or x.ndim < 1]
-    if found or not values(example):
+    others = [type(x).__name__ for x in values(example) if not isinstance(x, Tensor) or x.ndim < 1]
+    if others or not values(example):
         raise bad_value(
             "An example to export with must be a tensor, or a tuple or mapping of tensors with "
             "the batch first",
-            ", ".join(found) or "nothing",
+            ", ".join(others) or "nothing",
             "wrap the model to take such inputs",
         )
 

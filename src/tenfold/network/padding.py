@@ -14,7 +14,7 @@ KEPT, DROPPED = "attention_mask", "padding_mask"  # ends of names; the latter is
 
 def masks_of(model: nn.Module, inputs: Any) -> dict[str, Tensor]:
     """Masks ``(batch, time)`` by name, True where a position counts; none that keep everything."""
-    found = {}
+    marked = {}
     for name, x in named_inputs(model, inputs).items():
         if not isinstance(x, Tensor) or x.ndim != 2 or x.is_complex():
             continue
@@ -25,8 +25,8 @@ def masks_of(model: nn.Module, inputs: Any) -> dict[str, Tensor]:
         else:
             continue
         if bool(keep.any()) and not bool(keep.all()):
-            found[name] = keep
-    return found
+            marked[name] = keep
+    return marked
 
 
 def named_inputs(model: nn.Module, inputs: Any) -> Mapping[str, Any]:

@@ -37,8 +37,8 @@ def told_by(error: BaseException) -> str:
 
 def operation_in(text: str) -> str:
     """The name of an ATen or custom operation in a line, if there is one."""
-    found = OPERATION.search(text) or CUSTOM.search(text)
-    return found.group(1) if found else ""
+    match = OPERATION.search(text) or CUSTOM.search(text)
+    return match.group(1) if match else ""
 
 
 def shortened(text: str) -> str:

@@ -29,9 +29,9 @@ def best_prices(problem: Problem) -> Tensor:
     for _ in range(CYCLES if limits > 1 else 1):
         for limit in range(limits):
             prices[limit] = _best_price(problem, prices, limit)
-            found = dual(problem, prices)
-            if found > value:
-                best, value = prices.clone(), found
+            reached = dual(problem, prices)
+            if reached > value:
+                best, value = prices.clone(), reached
     return best
 
 

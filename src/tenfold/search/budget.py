@@ -72,5 +72,5 @@ def _absolute(cost: str, amount: str, total: float) -> float:
     return cost_named(cost).read(amount) if share is None else share * total
 
 
-def _refuse(rule: str, found: object) -> BudgetError:
-    return BudgetError(f"{rule}, but found {found!r}; {WAY_OUT}.")
+def _refuse(rule: str, value: object) -> BudgetError:
+    return BudgetError(f"{rule}, but found {value!r}; {WAY_OUT}.")

@@ -35,9 +35,9 @@ def search(
     """
     began = time.perf_counter()
     problem = make_problem(curves, damages, survey, limits)
-    found = METHODS[settings.method](problem, settings.seed)
+    outcome = METHODS[settings.method](problem, settings.seed)
     searched = time.perf_counter() - began
-    choices = tuple(_choice(menu, row) for menu, row in zip(problem.menus, found.selection))
+    choices = tuple(_choice(menu, row) for menu, row in zip(problem.menus, outcome.selection))
     predicted = {
         cost: survey.fixed[cost] + sum(choice.costs[cost] for choice in choices)
         for cost in choices[0].costs
@@ -55,12 +55,12 @@ def search(
         budget=tuple(limits),
         before=dict(survey.totals),
         predicted=predicted,
-        damage=problem.damage(found.selection),
-        bound=lower_bound(problem) if found.bound is None else found.bound,
+        damage=problem.damage(outcome.selection),
+        bound=lower_bound(problem) if outcome.bound is None else outcome.bound,
         settings=settings,
         origin=origin,
         example=example,
-        trace=found.trace,
+        trace=outcome.trace,
         seconds={"search": searched},
     )
 

@@ -55,9 +55,9 @@ def nothing_to_compress(model: nn.Module, refusals: Sequence[Refusal]) -> InputE
             "wrap it, as nn.Sequential(layer)",
         )
     largest = sorted(refusals, key=lambda refusal: -refusal.params)[:4]
-    found = "; ".join(f"{r.name} ({r.params:,} parameters): {r.reason}" for r in largest)
+    parts = "; ".join(f"{r.name} ({r.params:,} parameters): {r.reason}" for r in largest)
     return bad_value(
         "A model needs at least one layer that can be factored",
-        found or "no parameters",
+        parts or "no parameters",
         "check include and exclude, or leave this model as it is",
     )

@@ -41,8 +41,8 @@ class Classes(Task):
         """A divergence of the classes, averaged over everything else."""
         if not main or mine.shape != goal.shape or not has_classes(goal) or not goal.numel():
             return relative_gap(mine, goal)
-        found, wanted = (log_shares(x) for x in (wide(mine), wide(goal)))
-        terms = F.kl_div(found, wanted, reduction="none", log_target=True)
+        got, wanted = (log_shares(x) for x in (wide(mine), wide(goal)))
+        terms = F.kl_div(got, wanted, reduction="none", log_target=True)
         return terms.masked_fill(wanted == -torch.inf, 0.0).sum(1).mean()
 
     def drawn(self, part: Tensor, main: bool) -> Tensor:

@@ -49,12 +49,12 @@ def harden(
 
 def blocks(layers: Sequence[Gated], round_to: int) -> list[Block]:
     """All components by falling gate, in blocks of ``round_to``."""
-    found = []
+    cuts = []
     for index, layer in enumerate(layers):
         for rank, gate in enumerate(layer.gates()):
             parts = gate.detach().sort(descending=True).values.split(round_to)
-            found += [Block(index, rank, len(part), float(part.mean())) for part in parts]
-    return found
+            cuts += [Block(index, rank, len(part), float(part.mean())) for part in parts]
+    return cuts
 
 
 def fits(

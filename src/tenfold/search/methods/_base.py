@@ -10,7 +10,7 @@ from tenfold.search.problem import Problem, Selection
 
 
 @dataclass(frozen=True)
-class Found:
+class Outcome:
     """A row of each menu, the record of how it came about, and a bound where the method proved one
     that is no lower than the certificate's."""
 
@@ -19,6 +19,6 @@ class Found:
     bound: float | None = None
 
 
-Method = Callable[[Problem, int], Found]  # problem, seed
+Method = Callable[[Problem, int], Outcome]  # problem, seed
 
 METHODS: Registry[Method] = Registry("method", "tenfold.search.methods")

@@ -25,7 +25,7 @@ def nearest(menu: Menu, wanted: Wanted | None, level: float) -> int:
     if wanted is None or level >= 1:
         return dense
     name, ranks = wanted
-    rows = [row for row, found in enumerate(menu.formats) if found == name]
+    rows = [row for row, fmt in enumerate(menu.formats) if fmt == name]
     goal = [max(1.0, rank * level / (1 - level)) for rank in ranks]
     return min(rows, key=lambda row: distance(menu.ranks[row], goal))
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tenfold.search.exact import close_gap
-from tenfold.search.methods._base import METHODS, Found
+from tenfold.search.methods._base import METHODS, Outcome
 from tenfold.search.problem import Menu, Problem, Selection
 from tenfold.search.rounding import polish
 
@@ -37,7 +37,7 @@ class Paths:
     absent: Tensor  # (S, F), padding
 
 
-def search(problem: Problem, seed: int) -> Found:
+def search(problem: Problem, seed: int) -> Outcome:
     """Descend on relaxed ranks and formats, then round strictly, spend the slack and
     rule out what could still be better.
 
@@ -65,7 +65,7 @@ def search(problem: Problem, seed: int) -> Found:
                 trace.append(_record(problem, step, damage, usage, temperature))
     rounded = polish(problem, harden(paths, position, logits))
     closed = close_gap(problem, rounded)
-    return Found(closed.selection, tuple(trace), closed.bound)
+    return Outcome(closed.selection, tuple(trace), closed.bound)
 
 
 def relaxed(paths: Paths, position: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,14 +6,14 @@ share of the squared norm, in the cheapest format that does.
 
 from __future__ import annotations
 
-from tenfold.search.methods._base import METHODS, Found
+from tenfold.search.methods._base import METHODS, Outcome
 from tenfold.search.methods._threshold import largest_that_fits
 from tenfold.search.problem import Menu, Problem
 
 
-def search(problem: Problem, seed: int) -> Found:
+def search(problem: Problem, seed: int) -> Outcome:
     """Every site retains at least the same share of its energy, as cheaply as it can."""
-    return Found(largest_that_fits(problem, _retaining))
+    return Outcome(largest_that_fits(problem, _retaining))
 
 
 def _retaining(menu: Menu, energy: float) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from tenfold.search.methods._base import METHODS, Found
+from tenfold.search.methods._base import METHODS, Outcome
 from tenfold.search.methods._candidates import (
     FAMILIES,
     Layer,
@@ -36,14 +36,14 @@ BETAS = (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)  # 0.8 is the published one
 AFFORDABLE = 1e12  # operations a round up to which the factors descend too
 
 
-def search(problem: Problem, seed: int) -> Found:
+def search(problem: Problem, seed: int) -> Outcome:
     """The better family, each at its best beta; deterministic, as alpha starts at zero."""
-    found = []
+    families = []
     for family in FAMILIES:
         layers = layers_of(problem, family)
         if layers and (family == FAMILIES[0] or any(la.curve.format != "svd" for la in layers)):
-            found.append(search_family(problem, layers))
-    return Found(min(found or [scaled_to_fit(problem, {})], key=problem.damage))
+            families.append(search_family(problem, layers))
+    return Outcome(min(families or [scaled_to_fit(problem, {})], key=problem.damage))
 
 
 def search_family(problem: Problem, layers: Sequence[Layer]) -> Selection:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tenfold.search.methods._base import METHODS, Found
+from tenfold.search.methods._base import METHODS, Outcome
 from tenfold.search.methods._threshold import largest_that_fits
 from tenfold.search.problem import Menu, Problem
 
 
-def search(problem: Problem, seed: int) -> Found:
+def search(problem: Problem, seed: int) -> Outcome:
     """Every site may keep the same share of its own costs; it takes the least damage within."""
-    return Found(largest_that_fits(problem, _within))
+    return Outcome(largest_that_fits(problem, _within))
 
 
 def _within(menu: Menu, share: float) -> int:

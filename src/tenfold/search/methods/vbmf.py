@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tenfold.curves.trace import Curve
 from tenfold.formats import states_of
-from tenfold.search.methods._base import METHODS, Found
+from tenfold.search.methods._base import METHODS, Outcome
 from tenfold.search.methods._nearest import Wanted, scaled_to_fit
 from tenfold.search.problem import Menu, Problem
 
@@ -25,10 +25,10 @@ TAU = 2.5129  # sqrt(alpha) times this approximates the root of the paper's equa
 STEPS = 200  # of the one-dimensional search for the noise
 
 
-def search(problem: Problem, seed: int) -> Found:
+def search(problem: Problem, seed: int) -> Outcome:
     """Tucker-2 where it serves, SVD elsewhere; the largest common scale that fits."""
-    found = {menu.site.name: bayes_ranks(menu, problem.curves) for menu in problem.menus}
-    return Found(scaled_to_fit(problem, {k: v for k, v in found.items() if v is not None}))
+    by_site = {menu.site.name: bayes_ranks(menu, problem.curves) for menu in problem.menus}
+    return Outcome(scaled_to_fit(problem, {k: v for k, v in by_site.items() if v is not None}))
 
 
 def bayes_ranks(menu: Menu, curves: Sequence[Curve]) -> Wanted | None:

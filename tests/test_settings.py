@@ -149,3 +149,13 @@ def test_what_was_refused_runs(flags, tmp_path):
     )
     source = f"{tmp_path / 'net.py'}:pair"
     assert main(["plan", source, "--budget", "params=0.5", *flags]) == 0
+
+
+def test_settings_of_a_plan_can_be_read_as_the_mapping_they_were():
+    settings = PlanSettings(method="uniform")
+    with pytest.warns(DeprecationWarning, match=r"plan\.settings\.method now"):
+        assert settings["method"] == "uniform"
+    with pytest.warns(DeprecationWarning, match="origin"), pytest.raises(KeyError, match="origin"):
+        settings["metric"]
+    with pytest.warns(DeprecationWarning, match="no_such"), pytest.raises(KeyError):
+        settings["no_such_setting"]

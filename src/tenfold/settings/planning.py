@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 from tenfold.settings.check import check_settings
 from tenfold.settings.fields import setting
@@ -56,3 +58,22 @@ class PlanSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    def __getitem__(self, name: str) -> Any:
+        """As in 0.1, when ``Plan.settings`` was a mapping; a warning says what to write."""
+        moved = MOVED.get(name, f"settings.{name}")
+        warnings.warn(
+            f"plan.settings[{name!r}] is plan.{moved} now and will go in 0.3",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        if name in MOVED:
+            raise KeyError(f"{name}, which is plan.{moved} now")
+        try:
+            return getattr(self, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+
+# What the bag of 0.1 held that is not a setting; ``metric`` there was what had been sensed on.
+MOVED = {"metric": "origin", "latency": "measured", "tuning": "tuning", "example": "example"}

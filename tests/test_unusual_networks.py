@@ -122,18 +122,21 @@ def test_timing_leaves_the_example_alone(engine):
     assert torch.equal(shown, before)
 
 
-class ReadsType(nn.Module):
-    def __init__(self):
+class Reads(nn.Module):
+    """Reads the weight of a layer that it calls: its type, or its numbers."""
+
+    def __init__(self, numbers):
         super().__init__()
         self.lift, self.proj, self.head = nn.Linear(16, 32), nn.Linear(32, 32), nn.Linear(32, 16)
+        self.numbers = numbers
 
     def forward(self, x):
         x = self.lift(x).relu().to(self.proj.weight.dtype)
-        return self.head(self.proj(x).relu())
+        return self.head(self.proj(x).relu() + (self.proj.weight.mean(0) if self.numbers else 0))
 
 
-def test_a_layer_whose_weight_the_network_reads_is_refused():
-    model, shown = seeded(ReadsType), noise(2, 16)
+def test_a_layer_is_refused_whose_weight_the_network_computes_with():
+    model, shown = seeded(lambda: Reads(numbers=True)), noise(2, 16)
     assert list(reasons(model, shown)) == ["proj"]
     assert "looks into it (AttributeError" in reasons(model, shown)["proj"]
     assert compressed(model, shown, "params=0.8").report.after["params"] <= 0.8 * 2_128
@@ -154,12 +157,36 @@ class AsksForClass(nn.Module):
         return self.head(x + self.noise(x) if self.noise else x)
 
 
-@pytest.mark.parametrize("drawn", [None, torch.randn_like])
-def test_a_layer_whose_class_the_network_asks_for_is_refused(drawn):
-    told = reasons(seeded(lambda: AsksForClass(drawn)), noise(4, 16))
-    assert "head" not in told
-    assert "outputs change" in told["layers.0"]
-    assert "outputs change" in told["layers.1"]
+@pytest.mark.parametrize(
+    ("make", "asked"),
+    [
+        (lambda: Reads(numbers=False), ["proj"]),
+        (AsksForClass, ["layers.0", "layers.1"]),
+        (lambda: AsksForClass(torch.randn_like), ["layers.0", "layers.1"]),
+    ],
+    ids=["type of the weight", "class", "class, with noise"],
+)
+def test_a_chain_passes_for_a_layer_that_the_network_asks_about(make, asked, tmp_path):
+    model, shown = seeded(make), noise(4, 16)
+    with torch.no_grad():
+        for layer in (m for m in model.modules() if type(m) is nn.Linear):
+            layer.weight.copy_(layer.weight[:, :3] @ layer.weight[:3])  # of rank 3
+    assert reasons(model, shown).keys().isdisjoint(asked)
+    result = compressed(model, shown, "params=0.5", metric="frobenius")
+    for name in asked:
+        chain, layer = result.model.get_submodule(name), model.get_submodule(name)
+        assert isinstance(chain, nn.Linear)
+        assert (chain.in_features, chain.weight.shape) == (layer.in_features, layer.weight.shape)
+        assert chain.weight.isnan().all()  # nobody computes with it unnoticed
+        assert [type(link) for link in chain] == [nn.Linear, nn.Linear]
+    torch.manual_seed(0)
+    wanted = model(shown)
+    torch.manual_seed(0)
+    assert torch.allclose(result.model(shown), wanted, atol=1e-4)
+    tenfold.save(result, tmp_path / "saved")
+    again = tenfold.load(tmp_path / "saved", seeded(make))
+    torch.manual_seed(0)
+    assert torch.allclose(again(shown), wanted, atol=1e-4)
 
 
 def test_noise_that_no_seed_repeats_refuses_no_layer():

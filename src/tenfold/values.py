@@ -50,6 +50,7 @@ class Site:
     extra_params: int = 0  # beside weight and bias, and gone once the layer is factored
     extra_bytes: int = 0
     extra_macs: int = 0  # a call, to compute the weight
+    poses: bool = False  # whether its chain has to pass for the layer, as the network asks for it
 
     @property
     def group(self) -> Site:
@@ -163,6 +164,7 @@ class Choice:
     costs: Mapping[str, float]
     before: Mapping[str, float]
     reason: str = ""
+    poses: bool = False  # whether the chain passes for a layer of the same class
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
 from tenfold.formats.chains import balance_all
 from tenfold.formats.metric import Metric
-from tenfold.layers import LAYERS, describe, links_of, weight_of
+from tenfold.layers import LAYERS, describe, links_of, pose, weight_of
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import parallel_map
 from tenfold.network.copying import copy_of
@@ -78,6 +78,7 @@ def replace(
         site = describe(layer, choice.site)
         bias = LAYERS[site.kind].bias(layer)
         new = FORMATS[choice.format].layers(site, choice.ranks, factors, bias)
+        new = pose(new, layer) or new if choice.poses else new
         memo[id(layer)] = _like(new, layer, bias)  # as a memo it serves the layer's other names too
     return copy_of(model, memo)
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.layers import is_link, put_weight, weight_of
+from tenfold.layers import Posing, is_link, put_weight, weight_of
 
 SWEEPS = 20
 
@@ -29,7 +29,7 @@ def chains(model: nn.Module) -> Iterator[list[Any]]:
         for owned in (*module._parameters.values(), *module._modules.values())
     )
     for module in model.modules():
-        links: list[Any] = list(module.children()) if type(module) is nn.Sequential else []
+        links: list[Any] = list(module.children()) if is_chain(module) else []
         plain = all(
             is_link(link) and owners[id(link)] == owners[id(link.weight)] == 1 for link in links
         )
@@ -37,6 +37,11 @@ def chains(model: nn.Module) -> Iterator[list[Any]]:
             continue
         if all(link.bias is None for link in links[:-1]):
             yield links
+
+
+def is_chain(module: nn.Module) -> bool:
+    """Whether a module runs its children in their order and does nothing else."""
+    return type(module) is nn.Sequential or isinstance(module, Posing)
 
 
 def balance_all(model: nn.Module) -> None:

@@ -77,6 +77,7 @@ def _choice(menu: Menu, row: int) -> Choice:
         costs=prices_at(menu, row),
         before=prices_at(menu, menu.formats.index("dense")),
         reason=_why_dense(menu, row) if name == "dense" else "",
+        poses=menu.site.poses and name != "dense",
     )
 
 

@@ -3,14 +3,16 @@ hands it to a fused kernel cannot have a chain in its place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tenfold.errors import in_a_line
+from tenfold.layers import pose
 from tenfold.network.call import run
 from tenfold.network.difference import difference, tolerance
 from tenfold.network.inputs import leaves
@@ -18,27 +20,59 @@ from tenfold.network.inputs import leaves
 OTHER = "its outputs change with a chain in its place, though the chain computes the same"
 
 
-def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> dict[str, str]:
-    """Why layers must stay what they are: with a chain there that computes the same, the network
-    fails on the example, or puts out something else.
+@dataclass(frozen=True)
+class Looks:
+    """Why layers must stay what they are, and which may go if the chain passes for them."""
 
-    Two forward passes where there are none, else one more a layer.
+    reasons: Mapping[str, str]
+    posing: frozenset[str]
+
+
+def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> Looks:
+    """Layers in whose place a chain that computes the same makes the network fail on the example,
+    or put out something else: with any chain, or with one that is of another class.
+
+    Two forward passes where there are none, else one or two more a layer.
     """
+    if not names:
+        return Looks({}, frozenset())
     layers = {name: model.get_submodule(name) for name in names}
     usual = outputs_of(model, example)
-    if trouble(model, list(layers.values()), example, usual) is None:
-        return {}
+    if trouble(model, plain(layers.values()), example, usual) is None:
+        return Looks({}, frozenset())
     steady = same(usual, outputs_of(model, example))  # another draw of noise proves nothing
     wanted = usual if steady else None
-    troubles = {name: trouble(model, [layer], example, wanted) for name, layer in layers.items()}
-    return {name: f"the network looks into it ({why})" for name, why in troubles.items() if why}
+    reasons, posing = {}, set()
+    for name, layer in layers.items():
+        why = trouble(model, plain([layer]), example, wanted)
+        if why is None:
+            continue
+        posed = pose(identity_before(layer), layer)
+        if posed and trouble(model, {id(layer): posed}, example, wanted) is None:
+            posing.add(name)
+        else:
+            reasons[name] = f"the network looks into it ({why})"
+    return Looks(reasons, frozenset(posing))
+
+
+def plain(layers: Iterable[nn.Module]) -> dict[int, nn.Module]:
+    """Chains of one for layers, by identity."""
+    return {id(layer): nn.Sequential(layer) for layer in layers}
+
+
+def identity_before(layer: nn.Module) -> nn.Module:
+    """A chain of two that computes what the layer does."""
+    return nn.Sequential(nn.Identity(), layer).train(layer.training)
 
 
 def trouble(
-    model: nn.Module, layers: Sequence[nn.Module], example: Any, wanted: Sequence[Tensor] | None
+    model: nn.Module,
+    chains: Mapping[int, nn.Module],
+    example: Any,
+    wanted: Sequence[Tensor] | None,
 ) -> str | None:
-    """What goes wrong with chains of one in the place of these layers, or None."""
-    with stood_in(model, {id(layer): nn.Sequential(layer) for layer in layers}):
+    """What goes wrong with chains in the place of layers, by identity, or None."""
+    with stood_in(model, chains):
         try:
             outputs = outputs_of(model, example)
         except Exception as error:

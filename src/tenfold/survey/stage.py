@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -68,9 +69,13 @@ def _sites(
         if reasons[name] is None
     ]
     refusals = [Refusal(name, reason) for name, reason in reasons.items() if reason is not None]
-    read = looked_into(model, [site.name for site in sites], example) if sites else {}
-    refusals += [Refusal(name, reason) for name, reason in read.items()]
-    sites = [site for site in sites if site.name not in read]
+    looks = looked_into(model, [site.name for site in sites], example)
+    refusals += [Refusal(name, reason) for name, reason in looks.reasons.items()]
+    sites = [
+        replace(site, poses=site.name in looks.posing)
+        for site in sites
+        if site.name not in looks.reasons
+    ]
     return sites, name_the_rest(model, sites, refusals)
 
 

@@ -36,18 +36,18 @@ def opened(model: nn.Module, wanted: Wanted) -> nn.Module:
         return model
     tensors = chain(model.parameters(), model.buffers())
     copied = copy_of(model, {id(tensor): tensor for tensor in tensors})
-    done: dict[int, nn.Module] = {}
+    done: dict[nn.Module, nn.Module] = {}  # which keeps them alive, and their identities
 
     def visit(module: nn.Module, name: str) -> nn.Module:
         """The module, or what it opens to, with everything inside opened too."""
-        if id(module) not in done:
+        if module not in done:
             compound = can_open(module, tied) if wanted(name) else None
-            new = done[id(module)] = open_one(compound, module) if compound else module
-            done[id(new)] = new
+            new = done[module] = open_one(compound, module) if compound else module
+            done[new] = new
             for part, child in new._modules.items():
                 if child is not None:
                     new._modules[part] = visit(child, f"{name}.{part}" if name else part)
-        return done[id(module)]
+        return done[module]
 
     return visit(copied, "")
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import one_hot, pad
 
 from tenfold.formats._spectrum import spectrum
 
 RIDGE = 1e-3  # times the mean diagonal of the Gram product
-STALL = 1e-4  # relative fall of the squared error over a window below which sweeps stop
+STALL = 3e-4  # relative fall of the squared error over a window below which sweeps stop
 WINDOW = 10  # sweeps
 STEP, GROWTH, SHRINK, LIMIT = 0.5, 1.05, 0.7, 0.98  # of the extrapolation
 
@@ -153,3 +153,16 @@ def grow(tensor: Tensor, small: Cp, rank: int, window: tuple[int, ...]) -> Cp:
     left = tensor - torch.einsum("pr,wr,sr->pws", a, khatri_rao(short), c)
     more = start_from_svd(left, rank - small.rank, window)
     return measured(tensor, tuple(torch.cat(pair, 1) for pair in zip(small.factors, more.factors)))
+
+
+def within(tensor: Tensor, fit: Cp) -> Cp:
+    """A fit of another corner of the same tensor as one of this corner: rows are cut, or zeros."""
+    first, *short, last = fit.factors
+    sizes = tensor.shape[0], tensor.shape[2]
+    first, last = (resized(x, size) for x, size in zip((first, last), sizes))
+    return measured(tensor, (first, *short, last))
+
+
+def resized(factor: Tensor, rows: int) -> Tensor:
+    """The first rows, followed by zeros."""
+    return pad(factor[:rows], (0, 0, 0, max(0, rows - len(factor))))

@@ -30,9 +30,13 @@ FINAL_SWEEPS = 300
 
 @dataclass(frozen=True)
 class State:
-    """The whitened weight as ``(out, window, in)``, the window's modes, and the metric."""
+    """The whitened weight ``(out, window, in)`` in the HOSVD bases of both channel modes, which
+    takes nothing from it, so that a small rank can be sought among the leading vectors alone; the
+    window's modes, and the metric."""
 
-    white: Tensor
+    core: Tensor
+    bases: tuple[Tensor, Tensor]  # (out, out) and (in, in)
+    tails: tuple[Tensor, Tensor]  # energy beyond so many vectors of each, a share
     window: tuple[int, ...]
     kernel: tuple[int, ...]
     limit: int
@@ -44,17 +48,41 @@ class State:
         ranks = sorted({round(self.limit ** (k / (KNOTS - 1))) for k in range(KNOTS)})
         fits: dict[int, _als.Cp] = {}
         for rank in ranks:
-            if fits:
-                start = _als.grow(self.white, fits[max(fits)], rank, self.window)
+            corner = self.corner(rank)
+            before = fits[max(fits)] if fits else None
+            if before is not None and before.rank < rank:
+                start = _als.grow(corner, _als.within(corner, before), rank, self.window)
             else:
-                start = _als.start_from_svd(self.white, rank, self.window)
-            fits[rank] = _als.fit(self.white, start, self.sweeps(rank))
-        return fits
+                start = _als.start_from_svd(corner, rank, self.window)
+            fits[rank] = _als.fit(corner, start, self.sweeps(rank))
+        return {rank: self.judged(fit) for rank, fit in fits.items()}
+
+    def corner(self, rank: int) -> Tensor:
+        """The core among leading vectors, as many that what lies beyond them is no more than what
+        any approximation of this rank loses."""
+        lost = max(float(tail[min(rank, len(tail) - 1)]) for tail in self.tails) / 2
+        p, s = (max(rank, int((tail > lost).sum())) for tail in self.tails)
+        return self.core[:p, :, :s]
+
+    def judged(self, fit: _als.Cp) -> _als.Cp:
+        """A fit of a corner, with its error on the whole."""
+        sizes = [len(fit.factors[0]), len(fit.factors[-1])]
+        corner = self.core[: sizes[0], :, : sizes[1]]
+        share = float(corner.double().square().sum() / self.core.double().square().sum())
+        return _als.Cp(fit.factors, 1 - share * (1 - fit.error))
 
     def sweeps(self, rank: int) -> int:
         """Sweeps for one knot; large ranks start close to the weight and are hardly ever chosen."""
-        affordable = CURVE_FLOPS / (4 * rank * self.white.numel())
+        affordable = CURVE_FLOPS / (4 * rank * self.corner(rank).numel())
         return round(min(CURVE_SWEEPS, max(LEAST_SWEEPS, affordable)))
+
+    def fit(self, rank: int, sweeps: int) -> _als.Cp:
+        """A fit from singular pairs, in the corner first and then on the whole."""
+        corner = self.corner(rank)
+        fit = _als.fit(corner, _als.start_from_svd(corner, rank, self.window), sweeps)
+        if corner.shape == self.core.shape:
+            return fit
+        return _als.fit(self.core, _als.within(self.core, fit), sweeps)
 
 
 class Cp(Format):
@@ -89,10 +117,13 @@ class Cp(Format):
         )
 
     def analyse(self, site: Site, weight: Tensor, metric: Metric) -> State:
-        """Whitens; the fits are done when a curve or a sketch first asks for them."""
-        white = metric.whiten(weight).flatten(2).transpose(1, 2).contiguous()
+        """Whitens and rotates; the fits are done when a curve or a sketch first asks for them."""
+        white = metric.whiten(weight).flatten(2).transpose(1, 2)
         (limit,) = self.rank_limits(site)
-        return State(white, self.modes(site), site.kernel, limit, metric)
+        (rows, tail_out), (columns, tail_in) = leading(white, 0), leading(white, 2)
+        core = torch.tensordot(rows, torch.tensordot(white, columns, dims=([2], [0])), ([0], [0]))
+        bases, tails = (rows, columns), (tail_out, tail_in)
+        return State(core, bases, tails, self.modes(site), site.kernel, limit, metric)
 
     def errors(self, state: State, ranks: Tensor) -> Tensor:
         """The ladder's errors, log error linear in log rank between its steps."""
@@ -109,23 +140,20 @@ class Cp(Format):
         (rank,) = ranks
         # one group of many has no ladder, and is not worth climbing one
         fit = state.ladder.get(rank) if "ladder" in vars(state) else None
-        if fit is None:
-            start = _als.start_from_svd(state.white, rank, state.window)
-            fit = _als.fit(state.white, start, state.sweeps(rank))
-        return self._kernels(state, fit)
+        return self._kernels(state, fit or state.fit(rank, state.sweeps(rank)))
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         """Three kernels, ``(r, in, 1, 1)``, ``(r, 1, *kernel)``, ``(out, r, 1, 1)``, by alternating
         least squares from an SVD (Kolda and Bader 2009, figure 3.3)."""
-        start = _als.start_from_svd(state.white, ranks[0], state.window)
-        return self._kernels(state, _als.fit(state.white, start, FINAL_SWEEPS))
+        return self._kernels(state, state.fit(ranks[0], FINAL_SWEEPS))
 
     def _kernels(self, state: State, fit: _als.Cp) -> tuple[Tensor, ...]:
         """The unwhitened factors as kernels of the chain."""
         last, *short, first = fit.factors
         ones = [1] * len(state.kernel)
-        reduce = state.metric.lift_input(first.T)
-        expand = state.metric.lift_output(last)
+        rows, columns = state.bases
+        reduce = state.metric.lift_input((columns[:, : len(first)] @ first).T)
+        expand = state.metric.lift_output(rows[:, : len(last)] @ last)
         return (
             reduce.reshape(*reduce.shape, *ones),
             *(self.depthwise(k, b, state.kernel) for k, b in enumerate(short)),
@@ -168,6 +196,16 @@ class CpSeparable(Cp):
         shape = [1, 1]
         shape[index] = kernel[index]
         return factor.T.reshape(factor.shape[1], 1, *shape)
+
+
+def leading(white: Tensor, mode: int) -> tuple[Tensor, Tensor]:
+    """Left singular vectors of a mode unfolding ``(n, n)``, strongest first, and the share of the
+    energy beyond the first 0, 1, ..., n of them."""
+    unfolded = white.movedim(mode, 0).flatten(1)
+    values, vectors = torch.linalg.eigh(unfolded @ unfolded.T)
+    energies = values.flip(0).clamp_min(0).double()
+    beyond = energies.flip(0).cumsum(0).flip(0) / energies.sum().clamp_min(1e-300)
+    return vectors.flip(1), torch.cat([beyond, beyond.new_zeros(1)])
 
 
 def _interpolate(knots: list[int], values: Tensor, ranks: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain
 
 from torch import nn
@@ -20,6 +20,11 @@ def open_all(model: nn.Module) -> nn.Module:
     """A copy with every compound opened; the model itself where there is none to open. Both hold
     the same tensors."""
     return opened(model, lambda name: True)
+
+
+def open_named(model: nn.Module, names: Collection[str]) -> nn.Module:
+    """The same with the compounds of these names alone."""
+    return opened(model, lambda name: name in names)
 
 
 def open_for(model: nn.Module, layers: Iterable[str]) -> nn.Module:

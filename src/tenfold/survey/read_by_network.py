@@ -39,11 +39,18 @@ def trouble(
 ) -> str | None:
     """What goes wrong with chains of one in the place of these layers, or None."""
     with stood_in(model, {id(layer): nn.Sequential(layer) for layer in layers}):
-        try:
-            outputs = outputs_of(model, example)
-        except Exception as error:
-            return in_a_line(error)
-    return None if wanted is None or same(wanted, outputs) else OTHER
+        return differs(model, example, wanted, OTHER)
+
+
+def differs(
+    model: nn.Module, example: Any, wanted: Sequence[Tensor] | None, other: str
+) -> str | None:
+    """What goes wrong in a pass, ``other`` where its outputs are not those ``wanted``, or None."""
+    try:
+        outputs = outputs_of(model, example)
+    except Exception as error:
+        return in_a_line(error)
+    return None if wanted is None or same(wanted, outputs) else other
 
 
 def outputs_of(model: nn.Module, example: Any) -> list[Tensor]:

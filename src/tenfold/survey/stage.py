@@ -19,6 +19,7 @@ from tenfold.survey.name_the_rest import name_the_rest
 from tenfold.survey.open_compounds import open_compounds
 from tenfold.survey.read_by_network import looked_into
 from tenfold.survey.reasons import names_of_tensors, reason_after, reason_before
+from tenfold.survey.siblings import siblings_of
 from tenfold.values import Refusal, Site, Survey
 
 # Named with the reason, also where no kind serves them: a person may wonder about these.
@@ -68,8 +69,8 @@ def _sites(
     }
     runnable = {name: layer for name, layer in layers.items() if reasons[name] is None}
     calls, names = record_calls(model, runnable, example), names_of_tensors(model)
-    for name, layer in runnable.items():
-        reasons[name] = reason_after(name, layer, calls[name], names)
+    for name in runnable:
+        reasons[name] = reason_after(name, runnable, calls, names)
     sites = [
         describe(layer, name, tuple(calls[name]))
         for name, layer in runnable.items()
@@ -81,6 +82,9 @@ def _sites(
     outside = [s.name for s in sites if not any(inside(s.name, name) for name in opened)]
     if opened and outside:  # layers may be factored where the compounds stay as they were
         read |= looked_into(original, outside, example)
+    for site in sites:
+        for other in () if site.calls else siblings_of(site.name, read):
+            read[site.name] = read[other]
     refusals += [Refusal(name, reason) for name, reason in read.items()]
     sites = [site for site in sites if site.name not in read]
     rest = name_the_rest(model, sites, refusals)

@@ -14,6 +14,7 @@ from tenfold.compounds import COMPOUNDS, Opened, compound_of, open_all, open_for
 from tenfold.costs import COSTS
 from tenfold.survey import survey
 from tests.compounds.attention import attention_examples
+from tests.compounds.experts import Mixed, expert_examples
 from tests.compounds.stacked import Stacked, StackedUnit
 
 torch.manual_seed(0)
@@ -22,6 +23,7 @@ EXAMPLES = {  # a compound, its positional inputs and its keywords
     "stacked, keyword": (StackedUnit(6, 5), (torch.randn(3, 6),), {"doubled": True}),
     "stacked, nested": (StackedUnit(6, 5, StackedUnit(6, 6)), (torch.randn(3, 6),), {}),
     **attention_examples(),
+    **expert_examples(),
 }
 
 
@@ -82,7 +84,8 @@ def test_gradients_are_equal(example):
         wanted = [*(x for x in moved if x.requires_grad), *one.parameters()]
         sums = torch.autograd.grad(sum(y.cos().sum() for y in outputs), wanted, allow_unused=True)
         count = sum(x.requires_grad for x in moved)
-        flat = torch.cat([g.flatten() for g in sums[count:] if g is not None])
+        pairs = zip(wanted[count:], sums[count:])  # an expert without a token has no gradient
+        flat = torch.cat([(0 * p if g is None else g).flatten() for p, g in pairs])
         grads.append((sums[:count], flat.sort().values))
     assert same(grads[0][0], grads[1][0])
     assert torch.allclose(grads[0][1], grads[1][1], atol=1e-10)
@@ -144,6 +147,12 @@ def test_opened_modules_are_exported(example):
 def test_every_compound_has_an_example():
     parts = [part for module, _, _ in EXAMPLES.values() for part in module.modules()]
     assert {compound_of(part) for part in parts} - {None} == set(COMPOUNDS.values())
+
+
+def test_what_only_looks_like_experts_stays_closed():
+    module = Mixed()
+    assert open_all(module) is module
+    assert "not shown" in compound_of(module).refuses(module)
 
 
 class Net(nn.Module):

@@ -8,6 +8,8 @@ from torch import nn
 
 import tenfold
 from tenfold.compounds import Opened
+from tenfold.curves import measure_damages
+from tenfold.curves.trace import trace_curves
 from tenfold.survey import survey
 from tests.compounds.experts import Fused
 from tests.contracts.test_compounds import low_rank
@@ -86,6 +88,23 @@ def test_experts_without_a_token_are_factored_with_the_others(cls):
     assert torch.allclose(result.model(few), model(few), atol=5e-2)
 
 
+@pytest.mark.parametrize("cls", [Mixture, Skipping])
+def test_what_no_input_reaches_is_as_dear_as_its_like(cls):
+    model, few = made(cls), tokens(1)
+    found = survey(model, few)
+    curves = trace_curves(model, found, {}, formats=("svd",))
+    worst = {
+        curve.site.name: float(damage[0])
+        for curve, damage in zip(curves, measure_damages(model, curves, [few]))
+        if curve.format == "svd"
+    }
+    reached = int(model.gate(model.inlet(few)).argmax())
+    for layer in (0, 2):
+        damages = [worst[f"experts.{k}.{layer}"] for k in range(EXPERTS)]
+        assert min(damages) > 1e-9
+        assert all(0.2 < damage / damages[reached] < 5 for damage in damages)
+
+
 @pytest.mark.parametrize("cls", [Mixture, Skipping, FusedMixture])
 def test_a_batch_without_a_token_for_an_expert_teaches_the_others(cls):
     data = [(tokens(3, seed), torch.randint(4, (3,))) for seed in range(2)]
@@ -122,3 +141,44 @@ def test_fused_experts_are_saved_loaded_and_exported(tmp_path):
     loaded = tenfold.load(tenfold.save(result, tmp_path / "small"), FusedMixture)
     assert torch.equal(loaded(x), result.model(x))
     assert tenfold.export(result.model, x, tmp_path / "small.onnx").difference < 1e-4
+
+
+SIZES = {
+    "vocab_size": 40,
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 64,
+}
+OF_TRANSFORMERS = {
+    "MixtralConfig": {"num_local_experts": 4, "intermediate_size": 24},
+    "Qwen3MoeConfig": {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24},
+    "GptOssConfig": {"num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 24},
+    "Llama4TextConfig": {
+        "num_local_experts": 4,
+        "intermediate_size": 24,
+        "intermediate_size_mlp": 24,
+        "interleave_moe_layer_step": 1,
+        "pad_token_id": 0,
+    },
+}
+
+
+@pytest.mark.parametrize("name", list(OF_TRANSFORMERS))
+def test_fused_experts_of_transformers_are_factored(name):
+    transformers = pytest.importorskip("transformers")
+    config = getattr(transformers, name)(**SIZES, **OF_TRANSFORMERS[name])
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 3:
+                parameter.normal_(0, 0.2)
+    example = {"input_ids": torch.randint(40, (2, 8)), "use_cache": False}
+    result = tenfold.compress(model, example, "params=0.8")
+    assert result.report.after["params"] <= 0.8 * result.report.before["params"]
+    assert sum(".experts." in choice.site for choice in result.plan.choices) == 2 * 4
+    assert not any("experts" in refusal.name for refusal in result.plan.refusals)
+    assert torch.isfinite(result.model(**example).logits).all()

@@ -155,6 +155,24 @@ def test_what_only_looks_like_experts_stays_closed():
     assert "not shown" in compound_of(module).refuses(module)
 
 
+class Places(nn.Module):
+    """Parameters of three axes that are no weights of experts."""
+
+    def __init__(self):
+        super().__init__()
+        self.places, self.first = (
+            nn.Parameter(torch.zeros(2, 7, 8)),
+            nn.Parameter(torch.zeros(2, 1, 8)),
+        )
+
+    def forward(self, x):
+        return torch.cat([self.first, x + self.places], 1)
+
+
+def test_parameters_of_other_shapes_are_no_compound():
+    assert compound_of(Places()) is None
+
+
 class Net(nn.Module):
     """Two units of low rank, and a layer between them."""
 

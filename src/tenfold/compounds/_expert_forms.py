@@ -27,9 +27,11 @@ class Form:
 
 
 def stacks_of(module: nn.Module) -> list[str]:
-    """Names of the module's own parameters of three axes, where all have as many experts."""
+    """Names of the module's own parameters of three axes, where all have as many experts, two at
+    the least."""
     stacks = {n: p.shape for n, p in module.named_parameters(recurse=False) if p.ndim == 3}
-    return list(stacks) if len({shape[0] for shape in stacks.values()}) == 1 else []
+    counts = {shape[0] for shape in stacks.values()}
+    return list(stacks) if len(counts) == 1 and counts != {1} else []
 
 
 def arguments_of(module: nn.Module) -> list[str]:

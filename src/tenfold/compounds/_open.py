@@ -105,9 +105,9 @@ def inside(layer: str, name: str) -> bool:
 
 
 def closed_names(model: nn.Module) -> dict[str, str]:
-    """Why compounds of a network stay closed, by their names."""
+    """Why compounds inside a network stay closed, by their names."""
     tied = tied_places(model)
-    reasons = {name: why_closed(part, tied) for name, part in model.named_modules()}
+    reasons = {name: why_closed(part, tied) for name, part in model.named_modules() if name}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 

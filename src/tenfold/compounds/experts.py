@@ -88,10 +88,11 @@ class Experts(Compound):
         self.known: WeakKeyDictionary[nn.Module, tuple[Any, Form | None]] = WeakKeyDictionary()
 
     def serves(self, module: nn.Module) -> bool:
-        """Two stacks or more, and no parameters inside other modules."""
+        """Two stacks or more whose shapes fit, and no parameters inside other modules."""
         if type(module).__module__.startswith("torch.") or len(stacks_of(module)) < 2:
             return False
-        return not any(any(child.parameters()) for child in module.children())
+        alone = next((p for child in module.children() for p in child.parameters()), None) is None
+        return alone and next(forms_of(module), None) is not None
 
     def refuses(self, module: nn.Module) -> str | None:
         """Also what no form explains."""

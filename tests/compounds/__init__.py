@@ -1,1 +1,1 @@
-"""A compound that tenfold does not have, registered by tests alone."""
+"""A compound that tenfold does not have, registered by tests alone, and examples of others."""

@@ -13,6 +13,8 @@ import tenfold
 from tenfold.compounds import COMPOUNDS, Opened, compound_of, open_all, open_for
 from tenfold.costs import COSTS
 from tenfold.survey import survey
+from tests.compounds.attention import attention_examples
+from tests.compounds.experts import Mixed, expert_examples
 from tests.compounds.stacked import Stacked, StackedUnit
 
 torch.manual_seed(0)
@@ -20,6 +22,8 @@ EXAMPLES = {  # a compound, its positional inputs and its keywords
     "stacked": (StackedUnit(6, 5), (torch.randn(3, 6),), {}),
     "stacked, keyword": (StackedUnit(6, 5), (torch.randn(3, 6),), {"doubled": True}),
     "stacked, nested": (StackedUnit(6, 5, StackedUnit(6, 6)), (torch.randn(3, 6),), {}),
+    **attention_examples(),
+    **expert_examples(),
 }
 
 
@@ -29,14 +33,18 @@ def stacked():
         yield compound
 
 
+# To export takes a second: an example of each way through the code.
+EXPORTED = [name for name in EXAMPLES if name.count(",") == 0 or "both" in name or "more" in name]
+
+
+def doubled(x):
+    return x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x
+
+
 @pytest.fixture(params=list(EXAMPLES))
 def example(request):
     """In double precision."""
     module, inputs, keywords = EXAMPLES[request.param]
-
-    def doubled(x):
-        return x.double() if isinstance(x, torch.Tensor) and x.is_floating_point() else x
-
     inputs = tuple(map(doubled, inputs))
     return copy.deepcopy(module).double(), inputs, {k: doubled(v) for k, v in keywords.items()}
 
@@ -60,8 +68,8 @@ def test_opened_is_equal(example, training):
     module, inputs, keywords = example
     module.train(training)
     opened = open_all(module)
-    assert isinstance(opened, Opened)
-    assert opened.training is training
+    assert any(isinstance(part, Opened) for part in opened.modules())
+    assert all(part.training is training for part in opened.modules())
     assert same(module(*inputs, **keywords), opened(*inputs, **keywords))
     with torch.no_grad():
         assert same(module(*inputs, **keywords), opened(*inputs, **keywords))
@@ -76,7 +84,8 @@ def test_gradients_are_equal(example):
         wanted = [*(x for x in moved if x.requires_grad), *one.parameters()]
         sums = torch.autograd.grad(sum(y.cos().sum() for y in outputs), wanted, allow_unused=True)
         count = sum(x.requires_grad for x in moved)
-        flat = torch.cat([g.flatten() for g in sums[count:] if g is not None])
+        pairs = zip(wanted[count:], sums[count:])  # an expert without a token has no gradient
+        flat = torch.cat([(0 * p if g is None else g).flatten() for p, g in pairs])
         grads.append((sums[:count], flat.sort().values))
     assert same(grads[0][0], grads[1][0])
     assert torch.allclose(grads[0][1], grads[1][1], atol=1e-10)
@@ -125,6 +134,7 @@ def test_copies_are_equal_and_apart(example):
     }
 
 
+@pytest.mark.parametrize("example", EXPORTED, indirect=True)
 def test_opened_modules_are_exported(example):
     module, inputs, keywords = example
     opened = open_all(module).eval()
@@ -135,8 +145,32 @@ def test_opened_modules_are_exported(example):
 
 
 def test_every_compound_has_an_example():
-    served = {type(compound_of(module)) for module, _, _ in EXAMPLES.values()}
-    assert served == {type(compound) for compound in COMPOUNDS.values()}
+    parts = [part for module, _, _ in EXAMPLES.values() for part in module.modules()]
+    assert {compound_of(part) for part in parts} - {None} == set(COMPOUNDS.values())
+
+
+def test_what_only_looks_like_experts_stays_closed():
+    module = Mixed()
+    assert open_all(module) is module
+    assert "not shown" in compound_of(module).refuses(module)
+
+
+class Places(nn.Module):
+    """Parameters of three axes that are no weights of experts."""
+
+    def __init__(self):
+        super().__init__()
+        self.places, self.first = (
+            nn.Parameter(torch.zeros(2, 7, 8)),
+            nn.Parameter(torch.zeros(2, 1, 8)),
+        )
+
+    def forward(self, x):
+        return torch.cat([self.first, x + self.places], 1)
+
+
+def test_parameters_of_other_shapes_are_no_compound():
+    assert compound_of(Places()) is None
 
 
 class Net(nn.Module):

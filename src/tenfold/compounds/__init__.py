@@ -8,6 +8,7 @@ from tenfold.compounds._open import (
     inside,
     open_all,
     open_for,
+    open_named,
     opened_names,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     "inside",
     "open_all",
     "open_for",
+    "open_named",
     "opened_names",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import chain
 
 from torch import nn
@@ -20,6 +20,11 @@ def open_all(model: nn.Module) -> nn.Module:
     """A copy with every compound opened; the model itself where there is none to open. Both hold
     the same tensors."""
     return opened(model, lambda name: True)
+
+
+def open_named(model: nn.Module, names: Collection[str]) -> nn.Module:
+    """The same with the compounds of these names alone."""
+    return opened(model, lambda name: name in names)
 
 
 def open_for(model: nn.Module, layers: Iterable[str]) -> nn.Module:
@@ -100,9 +105,9 @@ def inside(layer: str, name: str) -> bool:
 
 
 def closed_names(model: nn.Module) -> dict[str, str]:
-    """Why compounds of a network stay closed, by their names."""
+    """Why compounds inside a network stay closed, by their names."""
     tied = tied_places(model)
-    reasons = {name: why_closed(part, tied) for name, part in model.named_modules()}
+    reasons = {name: why_closed(part, tied) for name, part in model.named_modules() if name}
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 

@@ -9,7 +9,7 @@ linear in its square, which is how curves are continued below their smallest mea
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.curves.likes import Points, numbers_in, points_of, points_of_likes
 from tenfold.curves.trace import Curve, plain_damage
 from tenfold.data.batches import rows_of
 from tenfold.formats import FORMATS
@@ -65,7 +66,7 @@ def measure_damages(
             .samples(curves[index].state, curves[index].ranks)
             .tolist()
         ]
-        points: dict[int, list[tuple[float, float]]] = {}
+        points: Points = {}
 
         def work(job: tuple[int, tuple[int, ...]]) -> tuple[float, float]:
             return measure(model, curves[job[0]], job[1], goals, task)
@@ -79,17 +80,19 @@ def measure_damages(
 def measure(
     model: nn.Module, curve: Curve, ranks: tuple[int, ...], goals: Sequence[Goal], task: Task
 ) -> tuple[float, float]:
-    """Predicted relative squared error, and the divergence it causes."""
+    """Predicted relative squared error, and the divergence it causes; not a number where no input
+    reaches the layer, as an expert without a token."""
     fmt, layer = FORMATS[curve.format], model.get_submodule(curve.site.name)
     factors = fmt.sketch(curve.state, ranks)
     bias = LAYERS[curve.site.kind].bias(layer)
     dtype = weight_of(layer).dtype  # wider than surveyed in a half network
     site = replace(curve.site, dtype=dtype)
     chain = fmt.layers(site, ranks, factors, bias).to(weight_of(layer).device).eval()
-    with replaced(layer, chain):
+    with replaced(layer, chain) as reached:
         gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
     row = torch.tensor([ranks], dtype=torch.int64)
-    return float(fmt.errors(curve.state, row)), bounded(sum(gaps) / len(gaps))
+    gap = bounded(sum(gaps) / len(gaps)) if any(reached) else math.nan
+    return float(fmt.errors(curve.state, row)), gap
 
 
 def goals_of(model: nn.Module, batches: Sequence[Any]) -> list[Goal]:
@@ -122,11 +125,18 @@ def divergence(model: nn.Module, original: nn.Module, batches: Sequence[Any], ta
 
 
 @contextmanager
-def replaced(layer: nn.Module, chain: nn.Module) -> Any:
-    """The layer computes what the chain does, without a change to the module tree."""
-    layer.forward = chain.forward  # type: ignore[method-assign]
+def replaced(layer: nn.Module, chain: nn.Module) -> Iterator[list[int]]:
+    """The layer computes what the chain does, without a change to the module tree; yields how many
+    numbers each call had."""
+    reached: list[int] = []
+
+    def forward(*inputs: Tensor, **named: Any) -> Any:
+        reached.append(sum(x.numel() for x in inputs))
+        return chain.forward(*inputs, **named)
+
+    layer.forward = forward  # type: ignore[method-assign]
     try:
-        yield
+        yield reached
     finally:
         del layer.forward
 
@@ -161,19 +171,18 @@ def best_within(curves: Sequence[Curve], group: Sequence[int], mine: Curve, cost
 
 def interpolate(
     curve: Curve,
-    points: dict[int, list[tuple[float, float]]],
+    points: Points,
     index: int,
     curves: Sequence[Curve],
 ) -> Tensor:
-    """Divergence at every row of a curve from its own points, else from its site's."""
+    """Divergence at every row of a curve from its own points, else from its site's; where no input
+    reached the site, from those of its like."""
     if curve.format == "dense":
         return torch.zeros(len(curve), dtype=torch.float64)
-    own = points.get(index) or [
-        p for k, found in points.items() if curves[k].site.name == curve.site.name for p in found
-    ]
+    own = points.get(index) or points_of([curve.site.name], points, curves)
     if not own:
         return plain_damage(curve)
-    x, y = rising(own)
+    x, y = rising(numbers_in(own) or points_of_likes(curve.site, points, curves) or [(1.0, FLOOR)])
     return read(x, y, curve.errors)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tenfold.build.narrow import narrowed
 from tenfold.build.rebuild import opened_by, planned
-from tenfold.compounds import open_all
+from tenfold.compounds import open_for
 from tenfold.costs import MEASURED, Target
 from tenfold.data.batches import read_batch
 from tenfold.data.given import batches_of, check_batches, check_data
@@ -96,7 +96,7 @@ def apply(
     with hosting(model, seed=plan.settings.seed) as guest:
         model = guest.model
         check_finite(model)
-        opened = open_all(guest.exact)
+        opened = open_for(guest.exact, (choice.site for choice in plan.choices))
         planned(opened, plan)
         sensed = sense_again(plan, opened, calibration, progress)
         return narrowed(build(guest.exact, plan, sensed, progress), model, plan)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.compounds import open_all
+from tenfold.compounds import open_for
 from tenfold.costs import COSTS, MEASURED
 from tenfold.errors import PlanError
 from tenfold.latency import Pair
@@ -89,10 +89,10 @@ def make_report(
     layers on the example than the original, for what it runs depends on the data, is the
     multiply-accumulates' difference noted in ``measured``.
     """
-    original, built = open_all(original), open_all(built)
+    layers = [choice.site for choice in plan.choices]
+    original, built = open_for(original, layers), open_for(built, layers)
     before = {name: COSTS[name].measure(original, example) for name in COSTS}
     after = {name: COSTS[name].measure(built, example) for name in COSTS}
-    layers = [choice.site for choice in plan.choices]
     work = {}
     if not agrees(plan, after, "macs") and not same_work(original, built, example, layers):
         work = {"work": say_work(plan, after)}

@@ -13,7 +13,7 @@ from tenfold.network.call import run
 from tenfold.network.watch import watching
 from tenfold.values import Call
 
-BY_NAME = Call(0, (), ())  # in place of a call whose input is not seen
+BY_NAME = Call(-1, (), ())  # in place of a call whose input is not seen
 
 
 def record_calls(

@@ -27,6 +27,10 @@ class Looks:
     reasons: Mapping[str, str]
     posing: frozenset[str]
 
+    def joined(self, others: Looks) -> Looks:
+        """What both say."""
+        return Looks({**self.reasons, **others.reasons}, self.posing | others.posing)
+
 
 def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> Looks:
     """Layers in whose place a chain that computes the same makes the network fail on the example,
@@ -73,11 +77,18 @@ def trouble(
 ) -> str | None:
     """What goes wrong with chains in the place of layers, by identity, or None."""
     with stood_in(model, chains):
-        try:
-            outputs = outputs_of(model, example)
-        except Exception as error:
-            return in_a_line(error)
-    return None if wanted is None or same(wanted, outputs) else OTHER
+        return differs(model, example, wanted, OTHER)
+
+
+def differs(
+    model: nn.Module, example: Any, wanted: Sequence[Tensor] | None, other: str
+) -> str | None:
+    """What goes wrong in a pass, ``other`` where its outputs are not those ``wanted``, or None."""
+    try:
+        outputs = outputs_of(model, example)
+    except Exception as error:
+        return in_a_line(error)
+    return None if wanted is None or same(wanted, outputs) else other
 
 
 def outputs_of(model: nn.Module, example: Any) -> list[Tensor]:

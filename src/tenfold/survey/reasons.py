@@ -12,6 +12,7 @@ from tenfold.compounds import inside
 from tenfold.layers import kind_of
 from tenfold.network.tied import place_of
 from tenfold.survey.calls import BY_NAME
+from tenfold.survey.siblings import run_with_others
 from tenfold.values import Call
 
 
@@ -36,14 +37,18 @@ def reason_before(
 
 
 def reason_after(
-    name: str, layer: nn.Module, calls: Sequence[Call], names: Mapping[int, Sequence[str]]
+    name: str,
+    layers: Mapping[str, nn.Module],
+    calls: Mapping[str, Sequence[Call]],
+    names: Mapping[int, Sequence[str]],
 ) -> str | None:
     """What the calls of a run tell, and the ``names`` of each tensor by its place, or None."""
-    if not calls:
+    ran = [other for other, seen in calls.items() if seen]
+    if not calls[name] and not run_with_others(name, layers, ran):
         return "the example never runs it as a module"
-    if BY_NAME in calls:
+    if BY_NAME in calls[name]:
         return "its input is passed by name, layer(input=x), which hides it from measurement"
-    for part, value in layer.named_parameters():
+    for part, value in layers[name].named_parameters():
         owners = names[place_of(value)]
         others = [owner for owner in owners if owner != f"{name}.{part}"]
         if len(owners) > 1:

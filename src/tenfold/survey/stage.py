@@ -8,16 +8,19 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.compounds import closed_names, open_all, opened_names
+from tenfold.compounds import inside, open_for, opened_names
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.layers import describe, kind_of
 from tenfold.network.check_model import check_model
+from tenfold.network.plain import unwrapped
 from tenfold.survey.calls import record_calls
 from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compress
 from tenfold.survey.name_the_rest import name_the_rest
+from tenfold.survey.open_compounds import open_compounds
 from tenfold.survey.read_by_network import looked_into
 from tenfold.survey.reasons import names_of_tensors, reason_after, reason_before
+from tenfold.survey.siblings import siblings_of
 from tenfold.values import Refusal, Site, Survey
 
 # Named with the reason, also where no kind serves them: a person may wonder about these.
@@ -40,11 +43,12 @@ def survey(
     run on the example, holds NaN or infinite weights, or has nothing that can be factored.
     """
     check_model(model)
-    model = open_all(model)
+    model = unwrapped(model)
     check_finite(model)
     sites, refusals = _sites(model, example, include, exclude)
     if not sites:
         raise nothing_to_compress(model, refusals)
+    model = open_for(model, (site.name for site in sites))
     totals = {name: COSTS[name].measure(model, example) for name in COSTS}
     fixed = {
         name: max(0.0, totals[name] - sum(dense_cost(site, name) for site in sites))
@@ -57,30 +61,35 @@ def _sites(
     model: nn.Module, example: Any, include: tuple[str, ...], exclude: tuple[str, ...]
 ) -> tuple[list[Site], list[Refusal]]:
     """The layers that can be factored, and all other parts with their reasons and sizes."""
-    layers = dict(_candidates(model))
-    opened = opened_names(model)
-    check_patterns(include + exclude, (*layers, *opened))
+    original = model
+    model, closed = open_compounds(original, example)
+    layers, opened = dict(_candidates(model)), opened_names(model)
+    check_patterns(include + exclude, (*layers, *opened, *closed))
     reasons = {
         name: reason_before(name, layer, opened, include, exclude) for name, layer in layers.items()
     }
     runnable = {name: layer for name, layer in layers.items() if reasons[name] is None}
     calls, names = record_calls(model, runnable, example), names_of_tensors(model)
-    for name, layer in runnable.items():
-        reasons[name] = reason_after(name, layer, calls[name], names)
+    for name in runnable:
+        reasons[name] = reason_after(name, runnable, calls, names)
     sites = [
         describe(layer, name, tuple(calls[name]))
         for name, layer in runnable.items()
         if reasons[name] is None
     ]
-    closed = closed_names(model)
     reasons = {**closed, **reasons}
     refusals = [Refusal(name, reason) for name, reason in reasons.items() if reason is not None]
     looks = looked_into(model, [site.name for site in sites], example)
-    refusals += [Refusal(name, reason) for name, reason in looks.reasons.items()]
+    outside = [s.name for s in sites if not any(inside(s.name, name) for name in opened)]
+    if opened and outside:  # layers may be factored where the compounds stay as they were
+        looks = looks.joined(looked_into(original, outside, example))
+    read = dict(looks.reasons)
+    for site in sites:
+        for other in () if site.calls else siblings_of(site.name, read):
+            read[site.name] = read[other]
+    refusals += [Refusal(name, reason) for name, reason in read.items()]
     sites = [
-        replace(site, poses=site.name in looks.posing)
-        for site in sites
-        if site.name not in looks.reasons
+        replace(site, poses=site.name in looks.posing) for site in sites if site.name not in read
     ]
     rest = name_the_rest(model, sites, refusals)
     return sites, [r for r in rest if r.params or r.name not in closed]

@@ -8,11 +8,13 @@ from torch.nn import functional as F
 
 
 def mean_gap(mine: Tensor, goal: Tensor) -> Tensor:
-    """Mean squared difference, without the copies to fp32 that autocast would make of bf16."""
+    """Mean squared difference, without the copies to fp32 that autocast would make of bf16; none
+    where there is nothing to compare, as for an expert without a token."""
     if mine.dtype == torch.float16:  # its squares overflow
         mine = mine.float()
     with torch.autocast(mine.device.type, enabled=False):
-        return wide(F.mse_loss(mine, goal.to(mine.dtype)))
+        how = "mean" if mine.numel() else "sum"
+        return wide(F.mse_loss(mine, goal.to(mine.dtype), reduction=how))
 
 
 def mean_square(goal: Tensor) -> Tensor:

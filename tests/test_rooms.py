@@ -19,6 +19,7 @@ ORDER = (
     "tasks",
     "runtimes",
     "layers",
+    "compounds",
     "formats",
     "costs",
     "survey",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.compounds import open_for
 from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
 from tenfold.formats.chains import balance_all
@@ -27,10 +28,12 @@ def rebuild(
 ) -> nn.Module:
     """A new module with each planned layer factored, in the plan's metric.
 
-    The input model is untouched. Raises PlanError when the plan names a layer that the model
-    does not have, or ranks that it cannot take.
+    The input model is untouched. A compound in which nothing is factored stays closed. Raises
+    PlanError when the plan names a layer that the model does not have, or ranks that it cannot
+    take.
     """
     metrics = metrics or {}
+    model = opened_by(plan, model)
 
     @torch.no_grad()
     def factor(choice: Choice) -> tuple[Tensor, ...]:
@@ -49,6 +52,7 @@ def rebuild(
 
 def build_structure(model: nn.Module, plan: Plan) -> nn.Module:
     """The planned structure with zero factors, for weights that are loaded afterwards."""
+    model = opened_by(plan, model)
     chosen = planned(model, plan)
     return replace(model, chosen, [_zeros(model, choice) for choice in chosen])
 
@@ -60,8 +64,13 @@ def _zeros(model: nn.Module, choice: Choice) -> tuple[Tensor, ...]:
     return tuple(torch.zeros(shape) for shape in fmt.shapes(site, choice.ranks))
 
 
+def opened_by(plan: Plan, model: nn.Module) -> nn.Module:
+    """The model with those compounds opened in which the plan replaces a layer."""
+    return open_for(model, (choice.site for choice in plan.choices if choice.format != "dense"))
+
+
 def planned(model: nn.Module, plan: Plan) -> list[Choice]:
-    """The choices that replace a layer, each held against the model."""
+    """The choices that replace a layer, each held against the model, which is opened."""
     chosen = [choice for choice in plan.choices if choice.format != "dense"]
     for choice in chosen:
         check_choice(model, choice)

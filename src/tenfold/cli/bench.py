@@ -17,6 +17,7 @@ from tenfold.cli._run import running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import original_of
 from tenfold.cli.recipe import Recipe
+from tenfold.compounds import open_all
 from tenfold.errors import bad_value
 from tenfold.runtimes import ENGINES, check_available
 from tenfold.sources import open_model
@@ -86,8 +87,9 @@ def bench(
             runs=runs,
             progress=progress,
         )
+        opened = {name: open_all(model) for name, model in models.items()}
         alone = {
-            name: time_layers(models, shown, sites, engine=name, threads=threads, progress=progress)
+            name: time_layers(opened, shown, sites, engine=name, threads=threads, progress=progress)
             for name in (names if layers else ())
         }
     out = console(json)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tenfold.compounds import open_all
 from tenfold.costs import Target
 from tenfold.curves import measure_damages
 from tenfold.curves.trace import (
@@ -88,16 +89,18 @@ def choose(
     progress: Progress,
     purpose: Purpose = UNSTATED,
 ) -> Chosen:
-    """``plan``, with what was learned on the way. The guest is hosted by the caller."""
+    """``plan``, with what was learned on the way. The guest is hosted by the caller. What is
+    measured of the network as a whole is measured as it came, all else with compounds opened."""
+    opened = Guest(open_all(guest.model), guest.example)
     request = read_request(budget, settings)
     check_batched(calibration)
     clock = Clock()
-    surveyed = survey_priced(guest, budget, request, settings, progress)
+    surveyed = survey_priced(guest, opened, budget, request, settings, progress)
     clock.lap("survey")
-    sensed = sense_once(guest, surveyed.survey, settings, calibration, purpose, progress)
+    sensed = sense_once(opened, surveyed.survey, settings, calibration, purpose, progress)
     clock.lap("sense")
     curves = trace_curves(
-        guest.exact,
+        opened.exact,
         surveyed.survey,
         sensed.metrics,
         formats=settings.formats,
@@ -105,7 +108,7 @@ def choose(
         progress=progress,
     )
     clock.lap("curves")
-    damages = damages_of(guest.exact, curves, sensed, progress)
+    damages = damages_of(opened.exact, curves, sensed, progress)
     clock.lap("measure")
     find = finder(guest, request, settings, sensed)
 
@@ -132,6 +135,7 @@ def read_request(budget: BudgetSpec, settings: PlanSettings) -> Request:
 
 def survey_priced(
     guest: Guest,
+    opened: Guest,
     budget: BudgetSpec,
     request: Request,
     settings: PlanSettings,
@@ -139,7 +143,7 @@ def survey_priced(
 ) -> Surveyed:
     """The survey with every limited cost. Raises BudgetError where no ranks reach a limit."""
     model, example = guest.model, guest.example
-    sites = survey(model, example, include=settings.include, exclude=settings.exclude)
+    sites = survey(opened.model, example, include=settings.include, exclude=settings.exclude)
     ruler = None
     if request.target is not None:
         ruler = start_ruler(model, example, sites, request.target, request.table, progress)

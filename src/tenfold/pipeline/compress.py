@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.build.narrow import narrowed
-from tenfold.build.rebuild import planned
+from tenfold.build.rebuild import opened_by, planned
+from tenfold.compounds import open_all
 from tenfold.costs import MEASURED, Target
 from tenfold.data.batches import read_batch
 from tenfold.data.given import batches_of, check_batches, check_data
@@ -95,8 +96,9 @@ def apply(
     with hosting(model, seed=plan.settings.seed) as guest:
         model = guest.model
         check_finite(model)
-        planned(model, plan)
-        sensed = sense_again(plan, guest.exact, calibration, progress)
+        opened = open_all(guest.exact)
+        planned(opened, plan)
+        sensed = sense_again(plan, opened, calibration, progress)
         return narrowed(build(guest.exact, plan, sensed, progress), model, plan)
 
 
@@ -200,7 +202,7 @@ def compress(
             classifies = training.class_mode is not None
             tuned = tune(
                 built,
-                model,
+                opened_by(chosen, model),
                 batches_of(data, guest, classifies, training.seed, progress),
                 settings=training,
                 loss=loss,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.build.rebuild import rebuild
+from tenfold.build.rebuild import opened_by, rebuild
 from tenfold.build.reconstruct import reconstruct
 from tenfold.build.refine import refine
 from tenfold.costs import cost_named
@@ -35,6 +35,7 @@ CLEARLY = 0.9  # the searched plan has a certificate: another must be this much 
 
 def build(model: nn.Module, plan: Plan, sensed: Sensed, progress: Progress) -> nn.Module:
     """The planned layers; fitted one after the other where there are inputs to fit them on."""
+    model = opened_by(plan, model)
     built = rebuild(model, plan, sensed.metrics, progress)
     if not sensed.typical:
         return built
@@ -88,7 +89,7 @@ def moved_plans(
     large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
     if all(choice.format == "dense" for choice in large.choices):
         return
-    model = found.guest.exact
+    model = opened_by(large, found.guest.exact)
     moved, shrunk = refine(
         model,
         build(model, large, found.sensed, progress),

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from tenfold.compounds import open_all
 from tenfold.costs import COSTS, MEASURED
 from tenfold.errors import PlanError
 from tenfold.latency import Pair
@@ -79,7 +80,8 @@ def make_report(
     history: tuple[Mapping[str, Any], ...] = (),
     pair: Pair | None = None,
 ) -> Report:
-    """Count both modules on the example, without the plan's arithmetic.
+    """Count both modules on the example, without the plan's arithmetic, and with their compounds
+    opened: what a fused operation takes is not seen.
 
     What cannot be counted was measured on the ``pair`` in turn; it is reported as it is, for no
     meter is exact. Raises PlanError when a count disagrees with the plan or exceeds a
@@ -87,6 +89,7 @@ def make_report(
     layers on the example than the original, for what it runs depends on the data, is the
     multiply-accumulates' difference noted in ``measured``.
     """
+    original, built = open_all(original), open_all(built)
     before = {name: COSTS[name].measure(original, example) for name in COSTS}
     after = {name: COSTS[name].measure(built, example) for name in COSTS}
     layers = [choice.site for choice in plan.choices]

@@ -8,6 +8,7 @@ from itertools import chain
 
 from torch import nn
 
+from tenfold.compounds import inside
 from tenfold.layers import kind_of
 from tenfold.network.tied import place_of
 from tenfold.survey.calls import BY_NAME
@@ -15,12 +16,18 @@ from tenfold.values import Call
 
 
 def reason_before(
-    name: str, layer: nn.Module, include: Sequence[str], exclude: Sequence[str]
+    name: str,
+    layer: nn.Module,
+    opened: Sequence[str],
+    include: Sequence[str],
+    exclude: Sequence[str],
 ) -> str | None:
-    """What can be told without running the model, or None."""
-    if include and not any(fnmatchcase(name, p) for p in include):
+    """What can be told without running the model, or None. A layer of an ``opened`` compound goes
+    by the compound's name as well."""
+    names = [name, *(compound for compound in opened if compound and inside(name, compound))]
+    if include and not any(fnmatchcase(n, p) for n in names for p in include):
         return "not in the include patterns"
-    if any(fnmatchcase(name, p) for p in exclude):
+    if any(fnmatchcase(n, p) for n in names for p in exclude):
         return "excluded"
     kind = kind_of(layer)
     if kind is None:

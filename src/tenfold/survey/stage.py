@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import nn
 
+from tenfold.compounds import closed_names, open_all, opened_names
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.layers import describe, kind_of
 from tenfold.network.check_model import check_model
-from tenfold.network.plain import unwrapped
 from tenfold.survey.calls import record_calls
 from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compress
 from tenfold.survey.name_the_rest import name_the_rest
@@ -33,12 +33,13 @@ def survey(
     """Run the model once on the example and list what can be factored, and everything else that
     holds parameters with the reason and its size.
 
-    ``include`` and ``exclude`` are shell patterns on qualified module names; without ``include``
-    every layer counts. The model is left as it was. Raises InputError when the model does not
+    Names are those of the model with its compounds opened. ``include`` and ``exclude`` are shell
+    patterns on them, or on the name of a compound for all that is in it; without ``include`` every
+    layer counts. The model is left as it was. Raises InputError when the model does not
     run on the example, holds NaN or infinite weights, or has nothing that can be factored.
     """
     check_model(model)
-    model = unwrapped(model)
+    model = open_all(model)
     check_finite(model)
     sites, refusals = _sites(model, example, include, exclude)
     if not sites:
@@ -56,8 +57,11 @@ def _sites(
 ) -> tuple[list[Site], list[Refusal]]:
     """The layers that can be factored, and all other parts with their reasons and sizes."""
     layers = dict(_candidates(model))
-    check_patterns(include + exclude, layers)
-    reasons = {name: reason_before(name, layer, include, exclude) for name, layer in layers.items()}
+    opened = opened_names(model)
+    check_patterns(include + exclude, (*layers, *opened))
+    reasons = {
+        name: reason_before(name, layer, opened, include, exclude) for name, layer in layers.items()
+    }
     runnable = {name: layer for name, layer in layers.items() if reasons[name] is None}
     calls, names = record_calls(model, runnable, example), names_of_tensors(model)
     for name, layer in runnable.items():
@@ -67,11 +71,14 @@ def _sites(
         for name, layer in runnable.items()
         if reasons[name] is None
     ]
+    closed = closed_names(model)
+    reasons = {**closed, **reasons}
     refusals = [Refusal(name, reason) for name, reason in reasons.items() if reason is not None]
     read = looked_into(model, [site.name for site in sites], example) if sites else {}
     refusals += [Refusal(name, reason) for name, reason in read.items()]
     sites = [site for site in sites if site.name not in read]
-    return sites, name_the_rest(model, sites, refusals)
+    rest = name_the_rest(model, sites, refusals)
+    return sites, [r for r in rest if r.params or r.name not in closed]
 
 
 def dense_cost(site: Site, cost: str) -> float:

@@ -1,0 +1,44 @@
+"""What a compound is: a module that holds several weights, and the equal module of stock layers
+that takes its place while tenfold works."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+
+from tenfold.registry import Registry
+
+
+class Opened(nn.Module):
+    """What ``open`` returns derives from this class: by it an opened compound is told from others.
+
+    It is called as the compound is and returns the same, in evaluation and in training, and holds
+    as many parameters and bytes. It can be copied and exported.
+    """
+
+
+class Compound(ABC):
+    """One kind of module with several weights. Stateless."""
+
+    @abstractmethod
+    def serves(self, module: nn.Module) -> bool:
+        """Whether a module is of this kind."""
+
+    def refuses(self, module: nn.Module) -> str | None:
+        """Why this very module has to stay closed, or None."""
+        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
+        if any(hooks) or getattr(module, "parametrizations", None):
+            return "it carries hooks or a parametrization that would be lost"
+        if "forward" in vars(module):
+            return "its forward was replaced by hand"
+        return None
+
+    @abstractmethod
+    def open(self, module: nn.Module) -> Opened:
+        """An equal module made of stock layers, whose names depend on the class and the shapes
+        alone. It may hold parameters and children of ``module``, which is a copy already, and
+        views of its weights. Compounds inside are opened afterwards."""
+
+
+COMPOUNDS: Registry[Compound] = Registry("compound", "tenfold.compounds")

@@ -1,0 +1,1 @@
+"""A compound that tenfold does not have, registered by tests alone."""

@@ -44,9 +44,9 @@ def close(setup: Setup, opened: Any) -> nn.Module:
 def read(reader: nn.Module, setup: Setup, k: int) -> Read:
     """The rows of a reader, and its projection. Below the last layer the rows of a projection are
     made orthonormal, so that its transpose brings a state back."""
-    links = [link.weight.squeeze(2).chunk(setup.directions) for link in links_of(reader)]
+    links = split_links(reader, setup.directions)
     if len(links) == 1:
-        return Read(tuple(links[0]), None)
+        return Read(links[0], None)
     projection, rows = links
     if len(projection[0]) >= setup.hidden:
         raise PlanError(
@@ -54,9 +54,14 @@ def read(reader: nn.Module, setup: Setup, k: int) -> Read:
             f"{len(projection[0])}; choose a smaller one, or 'dense'."
         )
     if k == setup.layers - 1:
-        return Read(tuple(rows), tuple(projection))
+        return Read(rows, projection)
     pairs = [orthonormal(v, a) for v, a in zip(projection, rows)]
     return Read(tuple(a for _, a in pairs), tuple(v for v, _ in pairs))
+
+
+def split_links(reader: nn.Module, directions: int) -> list[tuple[Tensor, ...]]:
+    """The weights of a reader or of the links in its place, a matrix a direction."""
+    return [tuple(link.weight.squeeze(2).chunk(directions)) for link in links_of(reader)]
 
 
 @torch.no_grad()

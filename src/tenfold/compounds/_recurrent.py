@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from tenfold.compounds._base import Opened
-from tenfold.compounds._close import close
+from tenfold.compounds._close import close, orthonormal, split_links
 from tenfold.compounds._sequences import Layout, picked
 from tenfold.compounds._split import Parts, split
 from tenfold.compounds._stack import Setup
@@ -86,9 +86,20 @@ class OpenedRecurrent(Opened):
                 rest = self.read(k, self.drop(k, h), first=not index)[..., width:]
             said.append(rest)
             left = layout.sizes[index + 1] if index + 1 < len(layout.sizes) else 0
-            ends.append(((rest / self.passes[k] if self.passes[k] else h)[left:], c[left:]))
-        final = [torch.cat(parts[::-1]).transpose(0, 1) for parts in zip(*ends)]
-        return self.turned(torch.cat(said), layout), (final[0], final[1])
+            end = rest / self.passes[k] if self.passes[k] else h
+            ends.append((end[left:], c[left:]))
+        h, c = (torch.cat(parts[::-1]).transpose(0, 1) for parts in zip(*ends))
+        return self.turned(torch.cat(said), layout), (self.brought_back(k, h), c)
+
+    def brought_back(self, k: int, h: Tensor) -> Tensor:
+        """Final states ``(directions, batch, channels)`` as a projection would leave them, of a
+        layer whose reader is factored and does not pass them on."""
+        reader: Any = self.readers[k].forward  # or of what is tried in its place
+        chain = split_links(reader.__self__, self.setup.directions)
+        if self.passes[k] or len(chain) == 1:
+            return h
+        kept = [orthonormal(v, a)[0] for v, a in zip(*chain)]
+        return torch.stack([x @ v.T @ v for x, v in zip(h, kept)])
 
     def bias(self, what: str, k: int) -> Any:
         """What is added to what the inputs of a layer, or its states, give."""

@@ -19,6 +19,7 @@ from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
 from tenfold.layers import describe, kind_of, weight_of
 from tenfold.network.inputs import leaves
+from tenfold.runtimes.onnxruntime.unproject import unprojected
 from tenfold.survey import survey
 from tenfold.survey.stage import dense_cost
 
@@ -307,3 +308,23 @@ def test_a_rank_that_is_no_projection_is_refused():
     choices = [replace(c, **changes) if c.site == "rnn.readers.0" else c for c in plan.choices]
     with pytest.raises(PlanError, match="below its 24 channels"):
         build_structure(model, replace(plan, choices=tuple(choices)))
+
+
+@pytest.mark.parametrize(
+    "label", ["LSTM of 1 projected", "LSTM of 3 both ways batch first projected"]
+)
+def test_a_projected_lstm_is_written_to_onnx_as_one_that_is_not(label):
+    module = made(label)
+    plain = unprojected(module)
+    assert not any(getattr(part, "proj_size", 0) for part in plain.modules())
+    for name, args in calls(module).items():
+        if "packed" not in name:
+            same(module(*args), plain(*args))
+
+
+def test_what_is_handed_over_is_exported(tmp_path):
+    pytest.importorskip("onnxruntime")
+    small = finish_all(factored(Holder(nn.LSTM(IN, HIDDEN, batch_first=True)), 3)).eval()
+    assert small.rnn.layers[0].proj_size == 3
+    exported = tenfold.export(small, torch.randn(2, 3, IN), tmp_path / "small.onnx")
+    assert exported.difference < 1e-5

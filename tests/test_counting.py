@@ -85,3 +85,20 @@ def test_other_work_on_the_same_path_is_an_error():
     plan = tenfold.plan(model, x, "params=0.5", **QUICK)
     with pytest.raises(PlanError, match="predicted"):
         make_report(model, model, x, plan)
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("made", [nn.LSTM, nn.GRU, nn.RNN, "projected"])
+def test_recurrent_layers_are_counted_step_by_step(made, directions):
+    gates = {nn.GRU: 3, nn.RNN: 1}.get(made, 4) * 7
+    settings = {"num_layers": 2, "bidirectional": directions == 2}
+    state = 3 if made == "projected" else 7
+    model = (
+        nn.LSTM(5, 7, proj_size=3, **settings) if made == "projected" else made(5, 7, **settings)
+    )
+    step = sum(gates * (inputs + state) for inputs in (5, directions * state))
+    step += 2 * 3 * 7 * (made == "projected")
+    x = torch.randn(6, 4, 5)
+    assert COSTS["macs"].measure(model, x) == 6 * 4 * directions * step
+    packed = nn.utils.rnn.pack_padded_sequence(x, [6, 5, 2, 1])
+    assert COSTS["macs"].measure(model, (packed,)) == 14 * directions * step

@@ -49,7 +49,7 @@ class Site:
     calls: tuple[Call, ...] = ()
     extra_params: int = 0  # beside weight and bias, and gone once the layer is factored
     extra_bytes: int = 0
-    extra_macs: int = 0  # a call, to compute the weight
+    extra_macs: float = 0  # a call, to compute the weight; below 0 for rows that take nothing
     poses: bool = False  # whether its chain has to pass for the layer, as the network asks for it
 
     @property
@@ -113,7 +113,7 @@ class Op:
     positions: int  # at which the weights are applied, over the batch and all calls
     extra_params: int = 0
     extra_bytes: int = 0
-    extra_macs: int = 0  # over all calls
+    extra_macs: float = 0  # over all calls
 
     @property
     def weights(self) -> Real:

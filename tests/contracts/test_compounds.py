@@ -12,6 +12,7 @@ from torch import nn
 import tenfold
 from tenfold.compounds import COMPOUNDS, Opened, compound_of, open_all, open_for
 from tenfold.costs import COSTS
+from tenfold.network.inputs import mapped
 from tenfold.survey import survey
 from tests.compounds.attention import attention_examples
 from tests.compounds.experts import Mixed, expert_examples
@@ -21,6 +22,22 @@ torch.manual_seed(0)
 EXAMPLES = {  # a compound, its positional inputs and its keywords
     "stacked": (StackedUnit(6, 5), (torch.randn(3, 6),), {}),
     "stacked, keyword": (StackedUnit(6, 5), (torch.randn(3, 6),), {"doubled": True}),
+    "lstm": (nn.LSTM(5, 4), (torch.randn(3, 2, 5),), {}),
+    "lstm, both directions": (
+        nn.LSTM(5, 4, 2, batch_first=True, bidirectional=True, bias=False),
+        (torch.randn(2, 3, 5), (torch.randn(4, 2, 4), torch.randn(4, 2, 4))),
+        {},
+    ),
+    "lstm, projected": (nn.LSTM(5, 4, 2, proj_size=2), (torch.randn(3, 2, 5),), {}),
+    "gru": (nn.GRU(5, 4, 2, bidirectional=True), (torch.randn(3, 5), torch.randn(4, 4)), {}),
+    "rnn": (nn.RNN(5, 4, 2), (torch.randn(3, 2, 5),), {"hx": torch.randn(2, 2, 4)}),
+    "lstm cell": (
+        nn.LSTMCell(5, 4),
+        (torch.randn(2, 5), (torch.randn(2, 4), torch.randn(2, 4))),
+        {},
+    ),
+    "gru cell": (nn.GRUCell(5, 4, bias=False), (torch.randn(2, 5), torch.randn(2, 4)), {}),
+    "rnn cell": (nn.RNNCell(5, 4, nonlinearity="relu"), (torch.randn(5), torch.randn(4)), {}),
     "stacked, nested": (StackedUnit(6, 5, StackedUnit(6, 6)), (torch.randn(3, 6),), {}),
     **attention_examples(),
     **expert_examples(),
@@ -45,8 +62,7 @@ def doubled(x):
 def example(request):
     """In double precision."""
     module, inputs, keywords = EXAMPLES[request.param]
-    inputs = tuple(map(doubled, inputs))
-    return copy.deepcopy(module).double(), inputs, {k: doubled(v) for k, v in keywords.items()}
+    return copy.deepcopy(module).double(), mapped(doubled, inputs), mapped(doubled, keywords)
 
 
 def tensors(value):
@@ -79,11 +95,12 @@ def test_gradients_are_equal(example):
     module, inputs, keywords = example
     opened, grads = open_all(module), []
     for one in (module, opened):
-        moved = tuple(x.clone().requires_grad_() if x.is_floating_point() else x for x in inputs)
+        moved = mapped(lambda x: x.clone().requires_grad_(x.is_floating_point()), inputs)
         outputs = [y for y in tensors(one(*moved, **keywords)) if y.requires_grad]
-        wanted = [*(x for x in moved if x.requires_grad), *one.parameters()]
+        tried = [x for x in tensors(moved) if x.requires_grad]
+        wanted = [*tried, *one.parameters()]
         sums = torch.autograd.grad(sum(y.cos().sum() for y in outputs), wanted, allow_unused=True)
-        count = sum(x.requires_grad for x in moved)
+        count = len(tried)
         pairs = zip(wanted[count:], sums[count:])  # an expert without a token has no gradient
         flat = torch.cat([(0 * p if g is None else g).flatten() for p, g in pairs])
         grads.append((sums[:count], flat.sort().values))

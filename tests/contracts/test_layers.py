@@ -21,6 +21,7 @@ from tenfold.formats.chains import balance, chains, incoming, outgoing
 from tenfold.formats.metric import Metric
 from tenfold.latency.unit import units_of
 from tenfold.layers import LAYERS, describe, is_link, kind_of, links_of, put_weight, weight_of
+from tenfold.layers.state import StateReader
 from tenfold.pipeline import realise
 from tenfold.survey import survey
 from tests.computing import Causal, PadSame, Plain, SwappedWeight
@@ -71,6 +72,11 @@ LAYERS_AND_INPUTS = {
     "computed, transposed, 1d": (weight_norm(nn.ConvTranspose1d(6, 8, 4, stride=2)), (2, 6, 7)),
     "computed, transposed": (weight_norm(nn.ConvTranspose2d(6, 8, 3)), (2, 6, 5, 4)),
     "computed, transposed, 3d": (weight_norm(nn.ConvTranspose3d(6, 4, 2)), (2, 6, 2, 4, 3)),
+    "state": (StateReader(torch.randn(12, 6, 1, requires_grad=True), 1, keeps=True), (4, 6, 1)),
+    "state, passed on": (
+        StateReader(torch.randn(14, 6, 1, requires_grad=True), 2, passes=0.5),
+        (4, 12, 1),
+    ),
     "swapped": (SwappedLinear(12, 9), (2, 3, 12)),
     "standardised": (StandardisedConv(6, 8, 3, stride=2), (2, 6, 9, 8)),
     "standardised, dilated": (StandardisedConv(6, 8, (2, 3), dilation=2, bias=False), (2, 6, 9, 8)),

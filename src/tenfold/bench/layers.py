@@ -37,9 +37,11 @@ def time_layers(
     threads: int = 1,
     progress: Progress = silent,
 ) -> tuple[LayerTime, ...]:
-    """Milliseconds of each named submodule alone, on an input of the size it sees in the first
-    of the models, interleaved between the models."""
+    """Milliseconds of each named submodule that all models hold, alone, on an input of the size it
+    sees in the first of the models, interleaved between the models."""
     runtime = check_available(engine)
+    there = [dict(model.named_modules(remove_duplicate=False)) for model in models.values()]
+    names = tuple(name for name in names if all(name in held for held in there))
     inputs = inputs_of(next(iter(models.values())), example, names)
     times = []
     with torch_threads(threads):

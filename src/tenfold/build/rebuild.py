@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.compounds import open_for
+from tenfold.compounds import finish_all, open_for
 from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
 from tenfold.formats.chains import balance_all
@@ -51,10 +51,11 @@ def rebuild(
 
 
 def build_structure(model: nn.Module, plan: Plan) -> nn.Module:
-    """The planned structure with zero factors, for weights that are loaded afterwards."""
+    """The planned structure as it is handed over, with zero factors, for weights that are loaded
+    afterwards."""
     model = opened_by(plan, model)
     chosen = planned(model, plan)
-    return replace(model, chosen, [_zeros(model, choice) for choice in chosen])
+    return finish_all(replace(model, chosen, [_zeros(model, choice) for choice in chosen]))
 
 
 def _zeros(model: nn.Module, choice: Choice) -> tuple[Tensor, ...]:

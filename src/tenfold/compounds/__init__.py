@@ -5,6 +5,7 @@ from tenfold.compounds._base import COMPOUNDS, Compound, Opened
 from tenfold.compounds._open import (
     closed_names,
     compound_of,
+    finish_all,
     inside,
     open_all,
     open_for,
@@ -18,6 +19,7 @@ __all__ = [
     "Opened",
     "closed_names",
     "compound_of",
+    "finish_all",
     "inside",
     "open_all",
     "open_for",

@@ -39,15 +39,39 @@ def opened(model: nn.Module, wanted: Wanted) -> nn.Module:
     tied = tied_places(model)
     if not any(wanted(name) and can_open(part, tied) for name, part in model.named_modules()):
         return model
+
+    def change(module: nn.Module, name: str) -> nn.Module:
+        compound = can_open(module, tied) if wanted(name) else None
+        return open_one(compound, module) if compound else module
+
+    return changed(model, change)
+
+
+def finish_all(model: nn.Module) -> nn.Module:
+    """A copy with what is handed over in the place of each opened compound; the model itself where
+    that is what it holds. Both hold the same tensors."""
+
+    def finish(module: nn.Module, name: str = "") -> nn.Module:
+        return module.finished() if isinstance(module, Opened) else module
+
+    return changed(model, finish) if any(map(unfinished, model.modules())) else model
+
+
+def unfinished(module: nn.Module) -> bool:
+    """Whether something else is handed over in the place of a module."""
+    return isinstance(module, Opened) and type(module).finished is not Opened.finished
+
+
+def changed(model: nn.Module, change: Callable[[nn.Module, str], nn.Module]) -> nn.Module:
+    """A copy of a network that holds the same tensors, with what ``change`` gives for a module and
+    its name in the module's place, and everything inside that changed too."""
     tensors = chain(model.parameters(), model.buffers())
     copied = copy_of(model, {id(tensor): tensor for tensor in tensors})
     done: dict[nn.Module, nn.Module] = {}  # which keeps them alive, and their identities
 
     def visit(module: nn.Module, name: str) -> nn.Module:
-        """The module, or what it opens to, with everything inside opened too."""
         if module not in done:
-            compound = can_open(module, tied) if wanted(name) else None
-            new = done[module] = open_one(compound, module) if compound else module
+            new = done[module] = change(module, name)
             done[new] = new
             for part, child in new._modules.items():
                 if child is not None:

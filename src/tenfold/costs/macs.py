@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +40,25 @@ class Untracked:
         pass
 
 
+def one_layer(
+    x: Sequence[int], inputs: Sequence[int], hidden: Sequence[int], *_: Any, **__: Any
+) -> int:
+    """Of a recurrent layer in one operation, from the shapes of what it takes: an input
+    ``(time, batch, in)`` and its two weights."""
+    return 2 * math.prod(x[:-1]) * (math.prod(inputs) + math.prod(hidden))
+
+
+def all_layers(x: Sequence[int], weights: Sequence[Sequence[int]], *_: Any, **__: Any) -> int:
+    """Of all recurrent layers in one operation; biases have one axis."""
+    return 2 * math.prod(x[:-1]) * sum(math.prod(w) for w in weights if len(w) == 2)
+
+
+FUSED = {  # recurrent layers of oneDNN and cuDNN, which torch does not count
+    torch.ops.aten.mkldnn_rnn_layer: one_layer,
+    torch.ops.aten._cudnn_rnn: all_layers,
+}
+
+
 class Macs(CountedCost):
     """Multiply-accumulates in convolutions and matrix products; nothing else is counted."""
 
@@ -51,7 +71,7 @@ class Macs(CountedCost):
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Half of what torch's counter of floating-point operations sees in a forward pass."""
-        counter = FlopCounterMode(display=False)
+        counter = FlopCounterMode(display=False, custom_mapping=FUSED)
         counter.mod_tracker = Untracked()  # type: ignore[assignment]
         with counter, without_fast_path():
             run(model, example)

@@ -31,7 +31,7 @@ def price(site: Site, chain: Sequence[Link]) -> tuple[Op, ...]:
                 bias=site.bias and index == len(chain) - 1,
                 dtype=site.dtype,
                 calls=calls,
-                positions=sum(call.batch * kind.positions(call) for call in calls),
+                positions=kind.applied(site, calls, index, len(chain)),
             )
         )
     return tuple(ops)

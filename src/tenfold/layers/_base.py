@@ -98,6 +98,10 @@ class Kind(ABC):
         """Positions of an image at which the weight is applied."""
         return math.prod(call.out_size)
 
+    def applied(self, site: Site, calls: Sequence[Call], index: int, links: int) -> int:
+        """Positions over all calls at which link ``index`` of a chain of ``links`` is applied."""
+        return sum(call.batch * self.positions(call) for call in calls)
+
     def sizes(self, site: Site, call: Call, carried: Collection[int]) -> tuple[int, ...]:
         """Spatial sizes inside a chain once the links up to there have ``carried`` these axes."""
         pairs = zip(call.in_size, call.out_size)

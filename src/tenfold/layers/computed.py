@@ -62,9 +62,11 @@ class Computed(Kind):
 
     def serves(self, module: nn.Module) -> bool:
         """Subclasses, stock layers whose weight a hook of torch computes, and modules of a class
-        of somebody's own that are proved to be such a layer."""
+        of somebody's own, for which no kind is made, that are proved to be such a layer."""
         if isinstance(module, self.stock):
             return type(module) is not self.stock or bool(weight_hooks(module))
+        if any(type(module) is kind.stock for kind in LAYERS.values()):
+            return False
         return is_foreign(module, self.stock) and self.reading(module).proof.reason is None
 
     def refuses(self, module: nn.Module) -> str | None:

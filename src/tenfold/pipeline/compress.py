@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tenfold.build.narrow import narrowed
 from tenfold.build.rebuild import opened_by, planned
-from tenfold.compounds import open_for
+from tenfold.compounds import finish_all, open_for
 from tenfold.costs import MEASURED, Target
 from tenfold.data.batches import read_batch
 from tenfold.data.given import batches_of, check_batches, check_data
@@ -202,7 +202,7 @@ def compress(
             classifies = training.class_mode is not None
             tuned = tune(
                 built,
-                opened_by(chosen, model),
+                finish_all(opened_by(chosen, model)),
                 batches_of(data, guest, classifies, training.seed, progress),
                 settings=training,
                 loss=loss,

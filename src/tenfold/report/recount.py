@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.compounds import open_for
+from tenfold.compounds import finish_all, open_for
 from tenfold.costs import COSTS, MEASURED
 from tenfold.errors import PlanError
 from tenfold.latency import Pair
@@ -91,8 +91,8 @@ def make_report(
     """
     layers = [choice.site for choice in plan.choices]
     original, built = open_for(original, layers), open_for(built, layers)
-    before = {name: COSTS[name].measure(original, example) for name in COSTS}
-    after = {name: COSTS[name].measure(built, example) for name in COSTS}
+    counted = [finish_all(model) for model in (original, built)]
+    before, after = ({name: COSTS[name].measure(m, example) for name in COSTS} for m in counted)
     work = {}
     if not agrees(plan, after, "macs") and not same_work(original, built, example, layers):
         work = {"work": say_work(plan, after)}
@@ -187,10 +187,14 @@ def report_to_json(report: Report) -> dict[str, Any]:
 
 
 def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:
-    """Parameters counted in the modules; MACs as the plan has them, whose total was counted."""
+    """Parameters counted in the modules; MACs, and the parameters of a layer that went into others,
+    as the plan has them, whose totals were counted."""
     counts = [
-        sum(p.numel() for p in model.get_submodule(choice.site).parameters())
-        for model in (original, built)
+        sum(p.numel() for p in layer.parameters()) if layer else int(planned["params"])
+        for layer, planned in (
+            (held(original, choice.site), choice.before),
+            (held(built, choice.site), choice.costs),
+        )
     ]
     return Line(
         choice.site,
@@ -201,3 +205,8 @@ def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:
         (choice.before["macs"], choice.costs["macs"]),
         choice.reason,
     )
+
+
+def held(model: nn.Module, name: str) -> nn.Module | None:
+    """The layer of a name, if there is one."""
+    return dict(model.named_modules(remove_duplicate=False)).get(name)

@@ -62,8 +62,9 @@ def parts_of(model: nn.Module, seen: set[int]) -> Iterator[Part]:
 
 def parameters_of(module: nn.Module, name: str, seen: set[int]) -> Iterator[Part]:
     """The parameters that a module of somebody's own class holds itself."""
-    reason = f"it is a parameter of {type(module).__name__} itself, which tenfold does not factor"
+    itself = f"it is a parameter of {type(module).__name__} itself, which tenfold does not factor"
     for own, parameter in module.named_parameters(prefix=name, recurse=False):
+        reason = itself if parameter.ndim > 1 else "it has one axis, and no matrix to factor"
         if place_of(parameter) not in seen:
             seen.add(place_of(parameter))
             yield Part(own, "parameter", reason, parameter.numel())

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.compounds import inside, open_for, opened_names
+from tenfold.compounds import finish_all, inside, open_for, opened_names
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.layers import describe, kind_of
@@ -48,8 +48,8 @@ def survey(
     sites, refusals = _sites(model, example, include, exclude)
     if not sites:
         raise nothing_to_compress(model, refusals)
-    model = open_for(model, (site.name for site in sites))
-    totals = {name: COSTS[name].measure(model, example) for name in COSTS}
+    counted = finish_all(open_for(model, (site.name for site in sites)))
+    totals = {name: COSTS[name].measure(counted, example) for name in COSTS}
     fixed = {
         name: max(0.0, totals[name] - sum(dense_cost(site, name) for site in sites))
         for name in COSTS

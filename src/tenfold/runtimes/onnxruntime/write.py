@@ -11,6 +11,7 @@ from torch import nn
 from tenfold.network.call import run
 from tenfold.network.inputs import leaves, names
 from tenfold.runtimes.explain import not_exported
+from tenfold.runtimes.onnxruntime.unproject import unprojected
 from tenfold.runtimes.quiet import quiet
 from tenfold.runtimes.trace import is_open, trace
 
@@ -21,6 +22,7 @@ IR_VERSION = 10  # of the file; older runtimes refuse newer ones
 def write_onnx(model: nn.Module, example: Any, path: Path) -> bool:
     """By torch's exporter; returns whether the batch is open. Names, source lines and paths of
     this machine are left out. Raises InputError."""
+    model = unprojected(model)
     program = trace(model, example, batch="open")
     count = len(leaves(run(model, example)))
     outputs = ["output"] if count == 1 else [f"output{index}" for index in range(count)]

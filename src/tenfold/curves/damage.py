@@ -9,7 +9,7 @@ linear in its square, which is how curves are continued below their smallest mea
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from tenfold.curves.trace import Curve, plain_damage
 from tenfold.data.batches import rows_of
 from tenfold.formats import FORMATS
+from tenfold.formats.places import stand_ins
 from tenfold.layers import LAYERS, weight_of
 from tenfold.machine.processes import share
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call_alike, evaluating
 from tenfold.network.padding import masks_of
 from tenfold.tasks import Masks, Task, guess_task
+from tenfold.values import Site
 
 WORTH = 1.05  # times the best error at equal cost, above which a format is not measured
 FLOOR, CEILING = 1e-12, 1e3
@@ -80,13 +82,13 @@ def measure(
     model: nn.Module, curve: Curve, ranks: tuple[int, ...], goals: Sequence[Goal], task: Task
 ) -> tuple[float, float]:
     """Predicted relative squared error, and the divergence it causes."""
-    fmt, layer = FORMATS[curve.format], model.get_submodule(curve.site.name)
-    factors = fmt.sketch(curve.state, ranks)
-    bias = LAYERS[curve.site.kind].bias(layer)
-    dtype = weight_of(layer).dtype  # wider than surveyed in a half network
-    site = replace(curve.site, dtype=dtype)
-    chain = fmt.layers(site, ranks, factors, bias).to(weight_of(layer).device).eval()
-    with replaced(layer, chain):
+    fmt, places = FORMATS[curve.format], curve.site.places
+    layers = [model.get_submodule(place.name) for place in places]
+    weight = weight_of(layers[0])
+    biases = [LAYERS[place.kind].bias(layer) for place, layer in zip(places, layers)]
+    site = in_type(curve.site, weight.dtype)  # wider than surveyed in a half network
+    chains = stand_ins(fmt, site, ranks, fmt.sketch(curve.state, ranks), biases)
+    with replaced({layer: chain.to(weight.device).eval() for layer, chain in zip(layers, chains)}):
         gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
     row = torch.tensor([ranks], dtype=torch.int64)
     return float(fmt.errors(curve.state, row)), bounded(sum(gaps) / len(gaps))
@@ -121,14 +123,22 @@ def divergence(model: nn.Module, original: nn.Module, batches: Sequence[Any], ta
     return sum(gaps) / len(gaps)
 
 
+def in_type(site: Site, dtype: torch.dtype) -> Site:
+    """The site in another type, in every place."""
+    others = tuple(replace(place, dtype=dtype) for place in site.others)
+    return replace(site, dtype=dtype, others=others)
+
+
 @contextmanager
-def replaced(layer: nn.Module, chain: nn.Module) -> Any:
-    """The layer computes what the chain does, without a change to the module tree."""
-    layer.forward = chain.forward  # type: ignore[method-assign]
+def replaced(chains: Mapping[nn.Module, nn.Module]) -> Any:
+    """Each layer computes what its chain does, without a change to the module tree."""
+    for layer, chain in chains.items():
+        layer.forward = chain.forward  # type: ignore[method-assign]
     try:
         yield
     finally:
-        del layer.forward
+        for layer in chains:
+            del layer.forward
 
 
 def worth_measuring(curves: Sequence[Curve]) -> list[int]:

@@ -11,6 +11,7 @@ from torch import nn
 from tenfold.costs import COSTS, MEASURED
 from tenfold.errors import PlanError
 from tenfold.latency import Pair
+from tenfold.layers import ties_of
 from tenfold.machine.conditions import environment
 from tenfold.machine.schema import Step
 from tenfold.report.compare_work import same_work
@@ -105,7 +106,7 @@ def make_report(
         before=before,
         after=after,
         limits=limits,
-        lines=tuple(_line(choice, original, built) for choice in plan.choices),
+        lines=lines_of(plan, original, built),
         refusals=plan.refusals,
         method=plan.method,
         gap=plan.gap,
@@ -183,10 +184,21 @@ def report_to_json(report: Report) -> dict[str, Any]:
     return {KEY: len(STEPS) + 1, **body}
 
 
-def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:
-    """Parameters counted in the modules; MACs as the plan has them, whose total was counted."""
+def lines_of(plan: Plan, original: nn.Module, built: nn.Module) -> tuple[Line, ...]:
+    """A line a choice."""
+    ties = ties_of(original)
+    return tuple(
+        _line(choice, [place.name for place in ties.get(choice.site, ())], original, built)
+        for choice in plan.choices
+    )
+
+
+def _line(choice: Choice, tied: Sequence[str], original: nn.Module, built: nn.Module) -> Line:
+    """Parameters counted in the modules, in all that are ``tied``; MACs as the plan has them, whose
+    total was counted."""
+    names = tied or [choice.site]
     counts = [
-        sum(p.numel() for p in model.get_submodule(choice.site).parameters())
+        sum(p.numel() for p in nn.ModuleList(map(model.get_submodule, names)).parameters())
         for model in (original, built)
     ]
     return Line(

@@ -33,7 +33,8 @@ def name_the_rest(
     """
     seen: set[int] = set()
     for site in sites:
-        take(model.get_submodule(site.name), seen)
+        for place in site.places:
+            take(model.get_submodule(place.name), seen)
     sized = [replace(r, params=take(model.get_submodule(r.name), seen)) for r in refusals]
     everything = sum(p.numel() for p in model.parameters())
     return [*sized, *joined(list(parts_of(model, seen)), FEW * everything)]

@@ -6,21 +6,24 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
 
-from torch import nn
+from torch import Tensor, nn
 
 from tenfold.layers import kind_of
 from tenfold.network.tied import place_of
 from tenfold.survey.calls import BY_NAME
 from tenfold.values import Call
 
+NEVER_RUN = "the example never runs it as a module"
+
 
 def reason_before(
-    name: str, layer: nn.Module, include: Sequence[str], exclude: Sequence[str]
+    names: Sequence[str], layer: nn.Module, include: Sequence[str], exclude: Sequence[str]
 ) -> str | None:
-    """What can be told without running the model, or None."""
-    if include and not any(fnmatchcase(name, p) for p in include):
+    """What can be told without running the model, or None. ``names`` are those of all layers that
+    have its weight: they go or stay together."""
+    if include and not any(fnmatchcase(name, p) for name in names for p in include):
         return "not in the include patterns"
-    if any(fnmatchcase(name, p) for p in exclude):
+    if any(fnmatchcase(name, p) for name in names for p in exclude):
         return "excluded"
     kind = kind_of(layer)
     if kind is None:
@@ -28,20 +31,38 @@ def reason_before(
     return kind.refuses(layer)
 
 
-def reason_after(
-    name: str, layer: nn.Module, calls: Sequence[Call], names: Mapping[int, Sequence[str]]
-) -> str | None:
-    """What the calls of a run tell, and the ``names`` of each tensor by its place, or None."""
+def reason_after(calls: Sequence[Call]) -> str | None:
+    """What the calls of a run tell, or None."""
     if not calls:
-        return "the example never runs it as a module"
+        return NEVER_RUN
     if BY_NAME in calls:
         return "its input is passed by name, layer(input=x), which hides it from measurement"
+    return None
+
+
+def reason_shared(
+    model: nn.Module, name: str, names: Mapping[int, Sequence[str]], tie: Sequence[str]
+) -> str | None:
+    """A parameter that others have too, or None; ``names`` are those of each tensor by its place,
+    ``tie`` the layers that may share the weight."""
+    layer = model.get_submodule(name)
     for part, value in layer.named_parameters():
         owners = names[place_of(value)]
         others = [owner for owner in owners if owner != f"{name}.{part}"]
-        if len(owners) > 1:
+        if len(owners) > 1 and not all(may_share(model, o, part, value, tie) for o in others):
             return f"its {part} is shared with {', '.join(others)}"
     return None
+
+
+def may_share(model: nn.Module, owner: str, part: str, value: Tensor, tie: Sequence[str]) -> bool:
+    """Whether a layer of the tie, or a module that is no layer and keeps the very same bias, may
+    hold a parameter as well."""
+    name, _, own = owner.rpartition(".")
+    module = model.get_submodule(name)
+    if any(module is model.get_submodule(other) for other in tie):
+        return own == part
+    held = module._parameters.get(own)
+    return part == "bias" and held is value and kind_of(module) is None
 
 
 def names_of_tensors(model: nn.Module) -> dict[int, list[str]]:

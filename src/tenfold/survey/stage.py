@@ -9,14 +9,20 @@ from torch import nn
 
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
-from tenfold.layers import describe, kind_of
+from tenfold.layers import kind_of, site_of, ties_of
 from tenfold.network.check_model import check_model
 from tenfold.network.plain import unwrapped
 from tenfold.survey.calls import record_calls
 from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compress
 from tenfold.survey.name_the_rest import name_the_rest
 from tenfold.survey.read_by_network import looked_into
-from tenfold.survey.reasons import names_of_tensors, reason_after, reason_before
+from tenfold.survey.reasons import (
+    names_of_tensors,
+    reason_after,
+    reason_before,
+    reason_shared,
+)
+from tenfold.survey.together import names_together, reasons_together
 from tenfold.values import Refusal, Site, Survey
 
 # Named with the reason, also where no kind serves them: a person may wonder about these.
@@ -57,20 +63,29 @@ def _sites(
     """The layers that can be factored, and all other parts with their reasons and sizes."""
     layers = dict(_candidates(model))
     check_patterns(include + exclude, layers)
-    reasons = {name: reason_before(name, layer, include, exclude) for name, layer in layers.items()}
+    ties = ties_of(model)
+    tied = [[place.name for place in tie] for tie in ties.values()]
+    together = names_together(list(layers), tied)
+    reasons = {
+        name: reason_before(together[name], layer, include, exclude)
+        for name, layer in layers.items()
+    }
     runnable = {name: layer for name, layer in layers.items() if reasons[name] is None}
     calls, names = record_calls(model, runnable, example), names_of_tensors(model)
-    for name, layer in runnable.items():
-        reasons[name] = reason_after(name, layer, calls[name], names)
+    for name in runnable:
+        shared = reason_shared(model, name, names, together[name])
+        reasons[name] = reason_after(calls[name]) or shared
+    reasons = reasons_together(reasons, tied)
+    free = [name for name, reason in reasons.items() if reason is None]
+    read = looked_into(model, free, example) if free else {}
+    reasons = reasons_together({**reasons, **read}, tied)
     sites = [
-        describe(layer, name, tuple(calls[name]))
-        for name, layer in runnable.items()
-        if reasons[name] is None
+        site_of(model, name, ties, calls)
+        for name, reason in reasons.items()
+        if reason is None and name == together[name][0]
     ]
-    refusals = [Refusal(name, reason) for name, reason in reasons.items() if reason is not None]
-    read = looked_into(model, [site.name for site in sites], example) if sites else {}
-    refusals += [Refusal(name, reason) for name, reason in read.items()]
-    sites = [site for site in sites if site.name not in read]
+    order = (*(name for name in reasons if name not in read), *read)
+    refusals = [Refusal(name, reason) for name in order if (reason := reasons[name]) is not None]
     return sites, name_the_rest(model, sites, refusals)
 
 

@@ -413,10 +413,10 @@ def test_weights_that_share_memory_alone_are_tied_too():
     model.append(nn.Linear(24, 24))
     x = noise(2, 24)
     told = reasons(model, x)
+    assert told["0"] == "its weight is shared with 2.weight"
+    assert told["2"] == "its weight is shared with 0.weight"
     assert told["4"] == "its weight is shared with 4.first"
-    assert not {"0", "2"} & set(told)
-    result = compressed(model, x, "params=0.6")
-    assert result.model[0][0].weight is result.model[2][0].weight
+    result = compressed(model, x, "params=0.9")
     assert all(limit.reached <= limit.limit for limit in result.report.limits)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tenfold.layers._base import LAYERS, Kind
 from tenfold.layers._read import describe, kind_of
-from tenfold.network.tied import place_of, view_of
+from tenfold.network.tied import view_of
 from tenfold.values import Call, Site
 
 
@@ -39,12 +39,13 @@ def ties_of(model: nn.Module) -> dict[str, tuple[Place, ...]]:
 
 
 def owners_of_weights(model: nn.Module) -> Iterator[dict[str, nn.Module]]:
-    """The layers that hold the same tensor as their weight, where there are several."""
+    """The layers that hold the same parameter as their weight, where there are several; of tensors
+    that share their memory alone, each would be counted."""
     holders: dict[int, dict[str, nn.Module]] = {}
     for name, module in model.named_modules():
         weight = module._parameters.get("weight")
         if weight is not None and name:
-            holders.setdefault(place_of(weight), {})[name] = module
+            holders.setdefault(id(weight), {})[name] = module
     yield from (owners for owners in holders.values() if len(owners) > 1)
 
 

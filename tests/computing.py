@@ -29,6 +29,13 @@ class SwappedWeight(nn.Module):
         return product.view(*x.shape[:-1], self.nf)
 
 
+class ScaledTable(nn.Embedding):
+    """A table whose rows are multiplied by the root of their width, as many transformers have."""
+
+    def forward(self, ids):
+        return super().forward(ids) * self.embedding_dim**0.5
+
+
 class Equalised(nn.Module):
     """A convolution of no stock class, with a scaled weight and a scaled bias."""
 

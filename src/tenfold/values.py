@@ -32,6 +32,9 @@ class Site:
     ``padding`` likewise, or the words ``"same"`` and ``"valid"``. The axes of an activation are
     batch, channels and then the spatial ones. A kind of layer that has more to say extends this
     class by fields of its own.
+
+    Layers that have one weight are one site: the ``others`` are places beside the first, ``turned``
+    where their weight is the transposed one, and ``scale`` times it.
     """
 
     name: str
@@ -51,6 +54,15 @@ class Site:
     extra_bytes: int = 0
     extra_macs: float = 0  # a call, to compute the weight; below 0 for rows that take nothing
     poses: bool = False  # whether its chain has to pass for the layer, as the network asks for it
+    others: tuple[Site, ...] = ()
+    turned: bool = False
+    scale: float = 1.0
+    own_bias: bool = True  # not that of a place before it
+
+    @property
+    def places(self) -> tuple[Site, ...]:
+        """Every layer that has the weight, the first one first, each for itself."""
+        return (replace(self, others=()), *self.others) if self.others else (self,)
 
     @property
     def group(self) -> Site:
@@ -114,11 +126,17 @@ class Op:
     extra_params: int = 0
     extra_bytes: int = 0
     extra_macs: float = 0  # over all calls
+    shared: bool = False  # its weights are those of another operation
 
     @property
     def weights(self) -> Real:
         """Number of weights, without the bias."""
         return self.out_channels * (self.in_channels / self.groups) * math.prod(self.kernel)
+
+    @property
+    def own_weights(self) -> Real:
+        """The same without those that another operation holds."""
+        return 0 * self.weights if self.shared else self.weights
 
 
 @dataclass(frozen=True)

@@ -56,14 +56,19 @@ def time_layers(
 
 
 def inputs_of(model: nn.Module, example: Any, names: tuple[str, ...]) -> dict[str, Tensor]:
-    """Noise of the shape that each submodule's first input has in a forward pass."""
+    """Noise of the shape that each submodule's first input has in a forward pass; whole numbers,
+    such as those of a table's rows, as they are."""
     shapes: dict[str, Tensor] = {}
+
+    def noise_like(x: Tensor) -> Tensor:
+        if not x.is_floating_point():
+            return x.clone()
+        return torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
 
     def recorder(name: str) -> Any:
         def hook(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
             if inputs and isinstance(inputs[0], Tensor) and name not in shapes:
-                generator = torch.Generator().manual_seed(0)
-                shapes[name] = torch.randn(inputs[0].shape, generator=generator).to(inputs[0])
+                shapes[name] = noise_like(inputs[0])
 
         return hook
 

@@ -13,7 +13,8 @@ from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
 from tenfold.formats.chains import balance_all
 from tenfold.formats.metric import Metric
-from tenfold.layers import LAYERS, describe, links_of, pose, weight_of
+from tenfold.formats.places import stand_ins
+from tenfold.layers import LAYERS, describe, links_of, pose, site_of, ties_of, weight_of
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import parallel_map
 from tenfold.network.copying import copy_of
@@ -82,20 +83,25 @@ def replace(
     model: nn.Module, chosen: Sequence[Choice], kernels: Sequence[tuple[Tensor, ...]]
 ) -> nn.Module:
     """Copy the model once, with the new layers in the place of those that go."""
-    memo: dict[int, Any] = {}
+    memo: dict[int, Any] = {}  # serves the other names of what goes, too
+    ties = ties_of(model)
     for choice, factors in zip(chosen, kernels):
-        layer = model.get_submodule(choice.site)
-        site = describe(layer, choice.site)
-        bias = LAYERS[site.kind].bias(layer)
-        new = FORMATS[choice.format].layers(site, choice.ranks, factors, bias)
-        new = pose(new, layer) or new if choice.poses else new
-        memo[id(layer)] = _like(new, layer, bias)  # as a memo it serves the layer's other names too
+        site = site_of(model, choice.site, ties)
+        layers = [model.get_submodule(place.name) for place in site.places]
+        biases = [LAYERS[p.kind].bias(layer) for p, layer in zip(site.places, layers)]
+        chains = stand_ins(FORMATS[choice.format], site, choice.ranks, factors, biases)
+        for new, layer, bias in zip(chains, layers, biases):
+            if not site.others:
+                balance_all(new)  # unwhitening leaves factors of a chain a thousandfold apart
+            new = pose(new, layer) or new if choice.poses else new
+            memo[id(layer)] = _like(new, layer, bias)
+            if isinstance(bias, nn.Parameter):  # which others may have, too
+                links_of(new)[-1].bias = memo.setdefault(id(bias), links_of(new)[-1].bias)
     return copy_of(model, memo)
 
 
 def _like(new: nn.Module, layer: nn.Module, bias: Tensor | None) -> nn.Module:
     """With the mode, device, memory format and trainability of the layer that is replaced."""
-    balance_all(new)  # unwhitening leaves the factors of a chain a thousandfold apart
     own = [p for p in layer.parameters() if p is not bias]
     new.train(layer.training).to(weight_of(layer).device)
     new.requires_grad_(any(p.requires_grad for p in own))

@@ -25,7 +25,7 @@ class Bytes(CountedCost):
 
     def of(self, op: Op) -> Real:
         """Weights and bias, in bytes of their type, and what a layer holds beside them."""
-        return (op.weights + bias_count(op)) * element_size(op.dtype) + op.extra_bytes
+        return (op.own_weights + bias_count(op)) * element_size(op.dtype) + op.extra_bytes
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Distinct tensors of the state, in bytes."""

@@ -18,7 +18,7 @@ class Params(CountedCost):
 
     def of(self, op: Op) -> Real:
         """Weights and bias, and what a layer holds beside them."""
-        return op.weights + bias_count(op) + op.extra_params
+        return op.own_weights + bias_count(op) + op.extra_params
 
     def measure(self, model: nn.Module, example: Any) -> float:
         """Parameters of the module, shared ones once."""

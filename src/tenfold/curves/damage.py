@@ -9,7 +9,7 @@ linear in its square, which is how curves are continued below their smallest mea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,12 +21,14 @@ from tenfold.curves.likes import Points, numbers_in, points_of, points_of_likes
 from tenfold.curves.trace import Curve, plain_damage
 from tenfold.data.batches import rows_of
 from tenfold.formats import FORMATS
+from tenfold.formats.places import stand_ins
 from tenfold.layers import LAYERS, weight_of
 from tenfold.machine.processes import share
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call_alike, evaluating
 from tenfold.network.padding import masks_of
 from tenfold.tasks import Masks, Task, guess_task
+from tenfold.values import Site
 
 WORTH = 1.05  # times the best error at equal cost, above which a format is not measured
 FLOOR, CEILING = 1e-12, 1e3
@@ -82,13 +84,14 @@ def measure(
 ) -> tuple[float, float]:
     """Predicted relative squared error, and the divergence it causes; not a number where no input
     reaches the layer, as an expert without a token."""
-    fmt, layer = FORMATS[curve.format], model.get_submodule(curve.site.name)
-    factors = fmt.sketch(curve.state, ranks)
-    bias = LAYERS[curve.site.kind].bias(layer)
-    dtype = weight_of(layer).dtype  # wider than surveyed in a half network
-    site = replace(curve.site, dtype=dtype)
-    chain = fmt.layers(site, ranks, factors, bias).to(weight_of(layer).device).eval()
-    with replaced(layer, chain) as reached:
+    fmt, places = FORMATS[curve.format], curve.site.places
+    layers = [model.get_submodule(place.name) for place in places]
+    weight = weight_of(layers[0])
+    biases = [LAYERS[place.kind].bias(layer) for place, layer in zip(places, layers)]
+    site = in_type(curve.site, weight.dtype)  # wider than surveyed in a half network
+    chains = stand_ins(fmt, site, ranks, fmt.sketch(curve.state, ranks), biases)
+    moved = {layer: chain.to(weight.device).eval() for layer, chain in zip(layers, chains)}
+    with replaced(moved) as reached:
         gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
     row = torch.tensor([ranks], dtype=torch.int64)
     gap = bounded(sum(gaps) / len(gaps)) if any(reached) else math.nan
@@ -124,21 +127,32 @@ def divergence(model: nn.Module, original: nn.Module, batches: Sequence[Any], ta
     return sum(gaps) / len(gaps)
 
 
+def in_type(site: Site, dtype: torch.dtype) -> Site:
+    """The site in another type, in every place."""
+    others = tuple(replace(place, dtype=dtype) for place in site.others)
+    return replace(site, dtype=dtype, others=others)
+
+
 @contextmanager
-def replaced(layer: nn.Module, chain: nn.Module) -> Iterator[list[int]]:
-    """The layer computes what the chain does, without a change to the module tree; yields how many
+def replaced(chains: Mapping[nn.Module, nn.Module]) -> Iterator[list[int]]:
+    """Each layer computes what its chain does, without a change to the module tree; yields how many
     numbers each call had."""
     reached: list[int] = []
 
-    def forward(*inputs: Tensor, **named: Any) -> Any:
-        reached.append(sum(x.numel() for x in inputs))
-        return chain.forward(*inputs, **named)
+    def counted(chain: nn.Module) -> Callable[..., Any]:
+        def forward(*inputs: Tensor, **named: Any) -> Any:
+            reached.append(sum(x.numel() for x in inputs))
+            return chain.forward(*inputs, **named)
 
-    layer.forward = forward  # type: ignore[method-assign]
+        return forward
+
+    for layer, chain in chains.items():
+        layer.forward = counted(chain)  # type: ignore[method-assign]
     try:
         yield reached
     finally:
-        del layer.forward
+        for layer in chains:
+            del layer.forward
 
 
 def worth_measuring(curves: Sequence[Curve]) -> list[int]:

@@ -17,7 +17,7 @@ from tenfold.costs import COSTS
 from tenfold.errors import bad_value
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
-from tenfold.layers import weight_of
+from tenfold.layers import only_looked_up, weight_of
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import parallel_map
 from tenfold.values import Site, Survey
@@ -25,7 +25,8 @@ from tenfold.values import Site, Survey
 Step = int | Callable[[Site], int]  # ranks are its multiples, everywhere or at a site
 
 NODES = {0: 1, 1: 320, 2: 28, 3: 10}  # grid values a rank, by the number of ranks
-GUARDED = ("params", "macs", "bytes")  # a layer never grows in any of these
+CHUNK = 2**24  # numbers that are held in float64 at once
+GUARDED = ("params", "macs", "bytes")  # a layer never grows in any of these that it has
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def trace(bare: Curve, weight: Tensor, metric: Metric) -> Curve:
     """The curve with its errors."""
     fmt = FORMATS[bare.format]
     state = fmt.analyse(bare.site, weight, metric)
-    energy = float(metric.whiten(weight).double().square().sum())
+    parts = metric.whiten(weight).flatten().split(CHUNK)
+    energy = sum(float(part.double().square().sum()) for part in parts)
     return replace(bare, errors=fmt.errors(state, bare.ranks), energy=energy, state=state)
 
 
@@ -123,7 +125,9 @@ def worthwhile(site: Site, name: str, round_to: int) -> tuple[Tensor, dict[str, 
     if name == "dense":
         return ranks, costs
     dense = price_grid(site, "dense", torch.zeros(1, 0, dtype=torch.int64))
-    fits = torch.stack([costs[cost] <= dense[cost] for cost in GUARDED]).all(0)
+    # a table multiplies nothing, so that any chain in its place multiplies more
+    guarded = [cost for cost in GUARDED if cost != "macs" or not only_looked_up(site)]
+    fits = torch.stack([costs[cost] <= dense[cost] for cost in guarded]).all(0)
     fits &= costs["params"] < dense["params"]
     return ranks[fits], {cost: values[fits] for cost, values in costs.items()}
 

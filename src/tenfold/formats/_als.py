@@ -19,7 +19,7 @@ from torch.nn.functional import one_hot, pad
 from tenfold.formats._spectrum import spectrum
 
 RIDGE = 1e-3  # times the mean diagonal of the Gram product
-STALL = 3e-4  # relative fall of the squared error over a window below which sweeps stop
+STALL = 1e-4  # relative fall of the squared error over a window below which sweeps stop
 WINDOW = 10  # sweeps
 STEP, GROWTH, SHRINK, LIMIT = 0.5, 1.05, 0.7, 0.98  # of the extrapolation
 

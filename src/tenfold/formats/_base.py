@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.formats import _chain
+from tenfold.formats._shared import mark_shared
 from tenfold.formats.metric import Metric
 from tenfold.registry import Registry
 from tenfold.values import Link, Op, Real, Site
@@ -65,8 +66,16 @@ class Format(ABC):
         return self.factors(state, ranks)
 
     def ops(self, site: Site, ranks: Sequence[Real]) -> tuple[Op, ...]:
-        """The chain as operations with a price; the same arithmetic for real and integer ranks."""
-        return _chain.price(site, self.chain(site, ranks))
+        """The chain as operations with a price, in every place of the weight; the same arithmetic
+        for real and integer ranks."""
+        first, *others = site.places
+        return self.price(first, ranks) + mark_shared(
+            [(place, self.price(place, ranks)) for place in others]
+        )
+
+    def price(self, place: Site, ranks: Sequence[Real]) -> tuple[Op, ...]:
+        """The operations of one layer for itself."""
+        return _chain.price(place, self.chain(place, ranks))
 
     def shapes(self, site: Site, ranks: Sequence[int]) -> tuple[tuple[int, ...], ...]:
         """Shapes of the kernels at integer ranks: ``(out, in / groups, *kernel)`` a link."""

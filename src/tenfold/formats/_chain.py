@@ -20,6 +20,7 @@ def price(site: Site, chain: Sequence[Link]) -> tuple[Op, ...]:
             Call(call.batch, kind.sizes(site, call, before), kind.sizes(site, call, done))
             for call in site.calls
         )
+        looked_up = kind.looks_up and index == 0
         ops.append(
             Op(
                 kind=site.kind,
@@ -28,10 +29,10 @@ def price(site: Site, chain: Sequence[Link]) -> tuple[Op, ...]:
                 groups=link.groups,
                 kernel=link.along(site.kernel),
                 stride=link.along(site.stride),
-                bias=site.bias and index == len(chain) - 1,
+                bias=site.bias and site.own_bias and index == len(chain) - 1,
                 dtype=site.dtype,
                 calls=calls,
-                positions=kind.applied(site, calls, index, len(chain)),
+                positions=0 if looked_up else kind.applied(site, calls, index, len(chain)),
             )
         )
     return tuple(ops)
@@ -44,7 +45,7 @@ def build(
     of which only the last has the bias."""
     kind, last = LAYERS[site.kind], len(chain) - 1
     links = [
-        kind.link(site, link, factor, bias if index == last else None)
+        (kind.link if index else kind.first)(site, link, factor, bias if index == last else None)
         for index, (link, factor) in enumerate(zip(chain, factors))
     ]
     return kind.assemble(site, links)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+CHUNK = 2**24  # numbers that are held in float64 at once
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -42,5 +44,14 @@ class Spectrum:
 def spectrum(matrix: Tensor) -> Spectrum:
     """Eigen-decomposition, in float64, of the smaller of the two Gram matrices."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    values, vectors = torch.linalg.eigh(wide.double() @ wide.double().T)
+    values, vectors = torch.linalg.eigh(gram(wide))
     return Spectrum(matrix, vectors.flip(1), values.flip(0).clamp_min(0))
+
+
+def gram(wide: Tensor) -> Tensor:
+    """``wide @ wide.T`` in float64, some columns at a time: a table has hundreds of thousands."""
+    total = wide.new_zeros(len(wide), len(wide), dtype=torch.float64)
+    for part in wide.split(max(1, CHUNK // max(1, len(wide))), 1):
+        exact = part.double()
+        total += exact @ exact.T
+    return total

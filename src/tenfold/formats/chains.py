@@ -35,7 +35,7 @@ def chains(model: nn.Module) -> Iterator[list[Any]]:
         )
         if not plain or len({link.weight.ndim for link in links}) != 1 or len(links) < 2:
             continue
-        if all(link.bias is None for link in links[:-1]):
+        if all(getattr(link, "bias", None) is None for link in links[:-1]):
             yield links
 
 

@@ -27,14 +27,14 @@ class Dense(Format):
         """The layer itself."""
         return (Link(site.in_channels, site.out_channels, site.axes, site.groups),)
 
-    def ops(self, site: Site, ranks: Sequence[Real]) -> tuple[Op, ...]:
+    def price(self, place: Site, ranks: Sequence[Real]) -> tuple[Op, ...]:
         """The layer with what it holds beside weight and bias."""
-        (op,) = super().ops(site, ranks)
+        (op,) = super().price(place, ranks)
         extra = replace(
             op,
-            extra_params=site.extra_params,
-            extra_bytes=site.extra_bytes,
-            extra_macs=site.extra_macs * len(site.calls),
+            extra_params=place.extra_params,
+            extra_bytes=place.extra_bytes,
+            extra_macs=place.extra_macs * len(place.calls),
         )
         return (extra,)
 

@@ -18,7 +18,7 @@ RIDGE = 0.3  # chosen on held-out training images among 0.001, 0.03, 0.3 and 1
 
 @dataclass(frozen=True)
 class Root:
-    """A symmetric square root and its inverse, both ``(n, n)``."""
+    """A symmetric square root and its inverse, both ``(n, n)``, or ``(n,)`` of diagonal ones."""
 
     root: Tensor
     inverse: Tensor
@@ -26,6 +26,9 @@ class Root:
     @classmethod
     def of(cls, moment: Tensor, ridge: float = RIDGE) -> Root:
         """Root of a second moment; ``ridge``, in mean eigenvalues, is added to all of them."""
+        if moment.ndim == 1:
+            root = (moment.double() + ridge * moment.double().mean() + TINY).sqrt()
+            return cls(root.float(), (1 / root).float())
         values, vectors = torch.linalg.eigh(moment.double())
         values = values.clamp_min(0) + ridge * values.clamp_min(0).mean() + TINY
         root = values.sqrt()
@@ -42,6 +45,11 @@ class Metric:
     outputs: Root | None = None
     patches: Root | None = None
     groups: tuple[Metric, ...] = ()
+
+    @property
+    def turned(self) -> Metric:
+        """That of the transposed weight."""
+        return Metric(inputs=self.outputs, outputs=self.inputs)
 
     def per_group(self, groups: int) -> tuple[Metric, ...]:
         """The metric of each of so many groups."""
@@ -65,7 +73,9 @@ class Metric:
 
 
 def along(tensor: Tensor, dim: int, matrix: Tensor | None) -> Tensor:
-    """Mode product with a symmetric matrix; ``None`` is the identity."""
+    """Mode product with a symmetric matrix, or its diagonal; ``None`` is the identity."""
     if matrix is None:
         return tensor
+    if matrix.ndim == 1:
+        return tensor * matrix.to(tensor).reshape(-1, *[1] * (tensor.ndim - 1 - dim % tensor.ndim))
     return torch.movedim(torch.tensordot(tensor, matrix.to(tensor), dims=([dim], [0])), -1, dim)

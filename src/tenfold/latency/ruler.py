@@ -13,6 +13,7 @@ from torch import Tensor
 from tenfold.curves.trace import Curve
 from tenfold.latency.interpolate import choose_axes, complete_axes, interpolate
 from tenfold.latency.unit import Unit, units_of
+from tenfold.layers import only_looked_up
 from tenfold.values import Choice, Site, Survey
 
 Measure = Callable[[Sequence[Unit]], Iterable[Mapping[str, float]]]  # amounts by key
@@ -81,13 +82,16 @@ class Ruler:
         self, curves: Sequence[Curve], damages: Sequence[Tensor] = (), exact: bool = False
     ) -> tuple[list[Curve], list[Tensor]]:
         """Curves with their cost and damages, without the rows that take no less than the dense
-        layer; with ``exact`` only rows that were measured themselves. ``dense`` stays."""
+        layer, a table's aside; with ``exact`` only rows that were measured themselves. ``dense``
+        stays."""
         priced, kept = [], []
         for index, curve in enumerate(curves):
             amounts, known = self._curve_amounts(curve)
             keep = torch.ones(len(curve), dtype=torch.bool)
             if curve.format != "dense":
-                keep = (amounts < self.dense(curve.site)) & (known if exact else keep)
+                # a lookup takes next to no time, so that any chain in its place takes more
+                most = torch.inf if only_looked_up(curve.site) else self.dense(curve.site)
+                keep = (amounts < most) & (known if exact else keep)
             if bool(keep.any()):
                 priced.append(_rows(curve, self.cost, amounts, keep))
                 kept += [damages[index][keep]] if damages else []

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tenfold.formats import FORMATS
 from tenfold.layers import LAYERS, by
-from tenfold.values import Site
+from tenfold.values import Call, Site
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,14 @@ class Unit:
 
 
 def units_of(site: Site, fmt: str = "dense", ranks: Sequence[int] = ()) -> tuple[Unit, ...]:
-    """One unit a call of the site."""
+    """One unit a call of the site, in every place of its weight."""
     return tuple(
-        Unit(replace(site, name="", calls=(call,)), fmt, tuple(map(int, ranks)))
-        for call in site.calls
+        Unit(alone(place, call), fmt, tuple(map(int, ranks)))
+        for place in site.places
+        for call in place.calls
     )
+
+
+def alone(place: Site, call: Call) -> Site:
+    """A layer that nobody else shares its weight with, called once."""
+    return replace(place, name="", calls=(call,), turned=False, scale=1.0, own_bias=True)

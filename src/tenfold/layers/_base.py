@@ -18,6 +18,7 @@ from tenfold.registry import Registry
 from tenfold.values import Call, Link, Site
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+WIDE = 4096  # channels beyond which a full second moment takes too much memory and time
 
 
 class Kind(ABC):
@@ -27,6 +28,7 @@ class Kind(ABC):
     name: str  # what ``Site.kind`` says
     stock: type[nn.Module]  # the class of the layers that ``link`` makes
     general = False  # whether a kind that is made for a module goes before this one
+    looks_up = False  # whether the first link looks rows up, at no multiply-accumulates
 
     def serves(self, module: nn.Module) -> bool:
         """Whether a module is of this kind: the stock class itself, for a subclass may compute
@@ -59,6 +61,11 @@ class Kind(ABC):
         reach whatever it is computed from."""
         return module.weight  # type: ignore[return-value]
 
+    def stored(self, module: nn.Module) -> tuple[Tensor, float]:
+        """What the weight is computed from, as a view of it in the weight's orientation, and the
+        factor between them; the weight itself where it is anything but a multiple."""
+        return self.weight(module), 1.0
+
     def put(self, module: nn.Module, weight: Tensor) -> None:
         """Write such a weight into a layer that ``link`` made."""
         module.weight.copy_(weight)  # type: ignore[operator]
@@ -82,6 +89,16 @@ class Kind(ABC):
         """The channels at every position of an input, an output or a gradient of it, with a batch
         axis: ``(positions, channels)``."""
         return x.movedim(1, -1).flatten(0, -2)
+
+    def prior(self, site: Site) -> Tensor | float:
+        """What the moments of inputs begin with."""
+        return 0.0
+
+    def moment(self, site: Site, rows: Tensor) -> Tensor:
+        """The second moment ``(n, n)`` of rows, added up over them; of very wide ones, and where
+        all else is zero, the diagonal ``(n,)`` alone."""
+        rows = rows.float()
+        return rows.T @ rows if rows.shape[1] <= WIDE else rows.square().sum(0)
 
     @abstractmethod
     def fields(self, site: Site, x: Tensor) -> Tensor:
@@ -111,6 +128,10 @@ class Kind(ABC):
     def link(self, site: Site, link: Link, factor: Tensor, bias: Tensor | None) -> nn.Module:
         """The stock layer of one link with a kernel ``(out, in / groups, *kernel)`` in the site's
         type, and with a bias or without."""
+
+    def first(self, site: Site, link: Link, factor: Tensor, bias: Tensor | None) -> nn.Module:
+        """The stock layer of the first link, which reads what the layer itself reads."""
+        return self.link(site, link, factor, bias)
 
     def assemble(self, site: Site, links: Sequence[nn.Module]) -> nn.Module:
         """The module that takes the layer's place. One that does more than its links, such as to

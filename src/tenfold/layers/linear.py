@@ -16,7 +16,7 @@ class Linear(Kind):
     """``nn.Linear``."""
 
     name = "linear"
-    stock = nn.Linear
+    stock: type[nn.Module] = nn.Linear
 
     def describe(self, module: nn.Module, name: str, calls: tuple[Call, ...] = ()) -> Site:
         """Channel counts and type."""

@@ -87,7 +87,8 @@ def moved_plans(
     where no ranks of its formats keep the limits. Nothing is trained after the last fit: on
     held-out images that helped at 5x and hurt at 3x."""
     large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
-    if all(choice.format == "dense" for choice in large.choices):
+    held = {site.name for site in found.survey.sites if site.others}  # which keep their ranks
+    if all(choice.format == "dense" or choice.site in held for choice in large.choices):
         return
     model = opened_by(large, found.guest.exact)
     moved, shrunk = refine(

@@ -12,6 +12,7 @@ from tenfold.compounds import finish_all, open_for
 from tenfold.costs import COSTS, MEASURED
 from tenfold.errors import PlanError
 from tenfold.latency import Pair
+from tenfold.layers import ties_of
 from tenfold.machine.conditions import environment
 from tenfold.machine.schema import Step
 from tenfold.report.compare_work import same_work
@@ -108,7 +109,7 @@ def make_report(
         before=before,
         after=after,
         limits=limits,
-        lines=tuple(_line(choice, original, built) for choice in plan.choices),
+        lines=lines_of(plan, original, built),
         refusals=plan.refusals,
         method=plan.method,
         gap=plan.gap,
@@ -186,15 +187,22 @@ def report_to_json(report: Report) -> dict[str, Any]:
     return {KEY: len(STEPS) + 1, **body}
 
 
-def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:
-    """Parameters counted in the modules; MACs, and the parameters of a layer that went into others,
-    as the plan has them, whose totals were counted."""
+def lines_of(plan: Plan, original: nn.Module, built: nn.Module) -> tuple[Line, ...]:
+    """A line a choice."""
+    ties = ties_of(original)
+    return tuple(
+        _line(choice, [place.name for place in ties.get(choice.site, ())], original, built)
+        for choice in plan.choices
+    )
+
+
+def _line(choice: Choice, tied: Sequence[str], original: nn.Module, built: nn.Module) -> Line:
+    """Parameters counted in the modules, in all that are ``tied``; MACs, and the parameters of a
+    layer that went into others, as the plan has them, whose totals were counted."""
+    names = tied or [choice.site]
     counts = [
-        sum(p.numel() for p in layer.parameters()) if layer else int(planned["params"])
-        for layer, planned in (
-            (held(original, choice.site), choice.before),
-            (held(built, choice.site), choice.costs),
-        )
+        held(original, names, choice.before),
+        held(built, names, choice.costs),
     ]
     return Line(
         choice.site,
@@ -207,6 +215,9 @@ def _line(choice: Choice, original: nn.Module, built: nn.Module) -> Line:
     )
 
 
-def held(model: nn.Module, name: str) -> nn.Module | None:
-    """The layer of a name, if there is one."""
-    return dict(model.named_modules(remove_duplicate=False)).get(name)
+def held(model: nn.Module, names: Sequence[str], planned: Mapping[str, float]) -> int:
+    """The parameters of layers, each once; as planned where one is no longer there."""
+    there = dict(model.named_modules(remove_duplicate=False))
+    if not all(name in there for name in names):
+        return int(planned["params"])
+    return sum(p.numel() for p in nn.ModuleList([there[name] for name in names]).parameters())

@@ -21,6 +21,7 @@ from tenfold.layers import LAYERS
 from tenfold.network.call import call, evaluating
 from tenfold.network.padding import counted_rows, masks_of
 from tenfold.network.watch import watching
+from tenfold.sense.kronecker import Pair, sum_of_products
 from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site
 
@@ -50,12 +51,13 @@ def estimate_moments(
     the output. Positions that a mask in the inputs marks as padding do not count. A site that no
     gradient reaches keeps the identity on its outputs.
     """
-    sums = {site.name: Sums() for site in sites}
-    by_name = {site.name: site for site in sites}
+    sites = tuple(sites)
+    by_name = {place.name: place for site in sites for place in site.places}
+    sums = {name: Sums(LAYERS[place.kind].prior(place)) for name, place in by_name.items()}
     with evaluating(model), frozen(model):
         for inputs in batches:
             accumulate(model, by_name, sums, inputs, task)
-    return {name: metric_of(total, by_name[name].groups) for name, total in sums.items()}
+    return {site.name: metric_of(joined(site, sums), site.groups) for site in sites}
 
 
 def accumulate(
@@ -94,12 +96,13 @@ def accumulate(
 def add_inputs(sums: Sums, site: Site, x: Tensor, masks: Masks) -> None:
     """Input second moments: channels, and whole patches where they are small enough."""
     kind = LAYERS[site.kind]
-    x = kind.batched(site, x.float())
+    x = kind.batched(site, x.float() if x.is_floating_point() else x)
     rows = kind.rows(site, x)
     # a strided layer sees fewer positions than there are; the mean over all is as good
     share = positions_of(site) / max(1, len(rows) // len(x)) if site.axes else 1.0
     rows = counted_rows(x, rows, masks, site.name)
-    sums.inputs = sums.inputs + share * (rows.T @ rows)
+    fresh = share * kind.moment(site, rows)
+    sums.inputs = fresh + torch.as_tensor(sums.inputs, device=fresh.device)
     sums.count += len(x)
     if site.window > 1 and site.in_channels * site.window <= PATCH_LIMIT:
         seen = counted_rows(x, kind.fields(site, x), masks, site.name)
@@ -116,8 +119,30 @@ def add_gradient(sums: Sums, site: Site, grad: Tensor, masks: Masks) -> None:
     kind = LAYERS[site.kind]
     grad = kind.batched(site, grad.detach().float())
     rows = counted_rows(grad, kind.rows(site, grad), masks, site.name)
-    sums.outputs = sums.outputs + rows.T @ rows
+    sums.outputs = sums.outputs + kind.moment(site, rows)
     sums.positions += len(rows)
+
+
+def joined(site: Site, sums: Mapping[str, Sums]) -> Sums:
+    """The moments of a site: those of the first place, unless others that were seen share its
+    weight."""
+    pairs = [pair for place in site.places for pair in pairs_of(place, sums[place.name])]
+    if not site.others or not pairs:
+        return sums[site.name]
+    inputs, outputs = sum_of_products(pairs)
+    return Sums(inputs, outputs, positions=1, count=1)
+
+
+def pairs_of(place: Site, sums: Sums) -> list[Pair]:
+    """Mean moments of the inputs and of the outputs' gradients as the first place has them; none
+    where one was not seen."""
+    inputs, outputs = sums.inputs, sums.outputs
+    if not isinstance(inputs, Tensor) or not isinstance(outputs, Tensor):
+        return []
+    pair = inputs / max(1, sums.count), outputs * (place.scale**2 / max(1, sums.positions))
+    if not all(bool(m.isfinite().all()) and bool(m.any()) for m in pair):
+        return []
+    return [(pair[1], pair[0]) if place.turned else pair]
 
 
 def metric_of(sums: Sums, groups: int = 1) -> Metric:
@@ -140,7 +165,7 @@ def part_of(sums: Sums, index: int, groups: int) -> Sums:
             return total
         size = len(total) // groups
         own = slice(index * size, (index + 1) * size)
-        return total[own, own]
+        return total[own, own] if total.ndim == 2 else total[own]
 
     return replace(
         sums,

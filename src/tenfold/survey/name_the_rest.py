@@ -33,7 +33,8 @@ def name_the_rest(
     """
     seen: set[int] = set()
     for site in sites:
-        take(model.get_submodule(site.name), seen)
+        for place in site.places:
+            take(model.get_submodule(place.name), seen)
     sized = [replace(r, params=take(model.get_submodule(r.name), seen)) for r in refusals]
     everything = sum(p.numel() for p in model.parameters())
     return [*sized, *joined(list(parts_of(model, seen)), FEW * everything)]
@@ -71,8 +72,11 @@ def parameters_of(module: nn.Module, name: str, seen: set[int]) -> Iterator[Part
 
 
 def is_norm(module: nn.Module) -> bool:
-    """Whether a module normalises, by its name: every library has such classes of its own."""
-    return not module._modules and "norm" in type(module).__name__.lower()
+    """Whether a module normalises, by its name: every library has such classes of its own, some
+    with the activation inside."""
+    parts = (part.parameters() for part in module.children())
+    alone = all(next(parameters, None) is None for parameters in parts)
+    return alone and "norm" in type(module).__name__.lower()
 
 
 def joined(parts: Sequence[Part], few: float) -> Iterator[Refusal]:

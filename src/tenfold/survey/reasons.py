@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
 
-from torch import nn
+from torch import Tensor, nn
 
 from tenfold.compounds import inside
 from tenfold.layers import kind_of
@@ -15,17 +15,21 @@ from tenfold.survey.calls import BY_NAME
 from tenfold.survey.siblings import run_with_others
 from tenfold.values import Call
 
+NEVER_RUN = "the example never runs it as a module"
+
 
 def reason_before(
-    name: str,
+    names: Sequence[str],
     layer: nn.Module,
     opened: Sequence[str],
     include: Sequence[str],
     exclude: Sequence[str],
 ) -> str | None:
-    """What can be told without running the model, or None. A layer of an ``opened`` compound goes
-    by the compound's name as well."""
-    names = [name, *(compound for compound in opened if compound and inside(name, compound))]
+    """What can be told without running the model, or None. ``names`` are those of all layers that
+    have its weight: they go or stay together. A layer of an ``opened`` compound goes by the
+    compound's name as well."""
+    around = [name for name in opened if name and any(inside(n, name) for n in names)]
+    names = [*names, *around]
     if include and not any(fnmatchcase(n, p) for n in names for p in include):
         return "not in the include patterns"
     if any(fnmatchcase(n, p) for n in names for p in exclude):
@@ -37,23 +41,40 @@ def reason_before(
 
 
 def reason_after(
-    name: str,
-    layers: Mapping[str, nn.Module],
-    calls: Mapping[str, Sequence[Call]],
-    names: Mapping[int, Sequence[str]],
+    name: str, layers: Mapping[str, nn.Module], calls: Mapping[str, Sequence[Call]]
 ) -> str | None:
-    """What the calls of a run tell, and the ``names`` of each tensor by its place, or None."""
+    """What the calls of a run tell, or None."""
     ran = [other for other, seen in calls.items() if seen]
     if not calls[name] and not run_with_others(name, layers, ran):
-        return "the example never runs it as a module"
+        return NEVER_RUN
     if BY_NAME in calls[name]:
         return "its input is passed by name, layer(input=x), which hides it from measurement"
-    for part, value in layers[name].named_parameters():
+    return None
+
+
+def reason_shared(
+    model: nn.Module, name: str, names: Mapping[int, Sequence[str]], tie: Sequence[str]
+) -> str | None:
+    """A parameter that others have too, or None; ``names`` are those of each tensor by its place,
+    ``tie`` the layers that may share the weight."""
+    layer = model.get_submodule(name)
+    for part, value in layer.named_parameters():
         owners = names[place_of(value)]
         others = [owner for owner in owners if owner != f"{name}.{part}"]
-        if len(owners) > 1:
+        if len(owners) > 1 and not all(may_share(model, o, part, value, tie) for o in others):
             return f"its {part} is shared with {', '.join(others)}"
     return None
+
+
+def may_share(model: nn.Module, owner: str, part: str, value: Tensor, tie: Sequence[str]) -> bool:
+    """Whether a layer of the tie, or a module that is no layer and keeps the very same bias, may
+    hold a parameter as well."""
+    name, _, own = owner.rpartition(".")
+    module = model.get_submodule(name)
+    if any(module is model.get_submodule(other) for other in tie):
+        return own == part
+    held = module._parameters.get(own)
+    return part == "bias" and held is value and kind_of(module) is None
 
 
 def names_of_tensors(model: nn.Module) -> dict[int, list[str]]:

@@ -11,7 +11,7 @@ from torch import nn
 from tenfold.compounds import finish_all, inside, open_for, opened_names
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
-from tenfold.layers import describe, kind_of
+from tenfold.layers import kind_of, site_of, ties_of
 from tenfold.network.check_model import check_model
 from tenfold.network.plain import unwrapped
 from tenfold.survey.calls import record_calls
@@ -19,8 +19,14 @@ from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compr
 from tenfold.survey.name_the_rest import name_the_rest
 from tenfold.survey.open_compounds import open_compounds
 from tenfold.survey.read_by_network import looked_into
-from tenfold.survey.reasons import names_of_tensors, reason_after, reason_before
+from tenfold.survey.reasons import (
+    names_of_tensors,
+    reason_after,
+    reason_before,
+    reason_shared,
+)
 from tenfold.survey.siblings import siblings_of
+from tenfold.survey.together import names_together, reasons_together
 from tenfold.values import Refusal, Site, Survey
 
 # Named with the reason, also where no kind serves them: a person may wonder about these.
@@ -65,32 +71,38 @@ def _sites(
     model, closed = open_compounds(original, example)
     layers, opened = dict(_candidates(model)), opened_names(model)
     check_patterns(include + exclude, (*layers, *opened, *closed))
+    ties = ties_of(model)
+    tied = [[place.name for place in tie] for tie in ties.values()]
+    together = names_together(list(layers), tied)
     reasons = {
-        name: reason_before(name, layer, opened, include, exclude) for name, layer in layers.items()
+        name: reason_before(together[name], layer, opened, include, exclude)
+        for name, layer in layers.items()
     }
     runnable = {name: layer for name, layer in layers.items() if reasons[name] is None}
     calls, names = record_calls(model, runnable, example), names_of_tensors(model)
     for name in runnable:
-        reasons[name] = reason_after(name, runnable, calls, names)
-    sites = [
-        describe(layer, name, tuple(calls[name]))
-        for name, layer in runnable.items()
-        if reasons[name] is None
-    ]
-    reasons = {**closed, **reasons}
-    refusals = [Refusal(name, reason) for name, reason in reasons.items() if reason is not None]
-    looks = looked_into(model, [site.name for site in sites], example)
-    outside = [s.name for s in sites if not any(inside(s.name, name) for name in opened)]
+        shared = reason_shared(model, name, names, together[name])
+        reasons[name] = reason_after(name, runnable, calls) or shared
+    reasons = reasons_together(reasons, tied)
+    free = [name for name, reason in reasons.items() if reason is None]
+    looks = looked_into(model, free, example)
+    outside = [name for name in free if not any(inside(name, other) for other in opened)]
     if opened and outside:  # layers may be factored where the compounds stay as they were
         looks = looks.joined(looked_into(original, outside, example))
     read = dict(looks.reasons)
-    for site in sites:
-        for other in () if site.calls else siblings_of(site.name, read):
-            read[site.name] = read[other]
-    refusals += [Refusal(name, reason) for name, reason in read.items()]
+    for name in free:
+        for other in () if calls.get(name) else siblings_of(name, looks.reasons):
+            read[name] = looks.reasons[other]
+    reasons = reasons_together({**reasons, **read}, tied)
     sites = [
-        replace(site, poses=site.name in looks.posing) for site in sites if site.name not in read
+        site_of(model, name, ties, calls)
+        for name, reason in reasons.items()
+        if reason is None and name == together[name][0]
     ]
+    sites = [replace(site, poses=bool(looks.posing & set(together[site.name]))) for site in sites]
+    reasons = {**closed, **reasons}
+    order = (*(name for name in reasons if name not in read), *read)
+    refusals = [Refusal(name, reason) for name in order if (reason := reasons[name]) is not None]
     rest = name_the_rest(model, sites, refusals)
     return sites, [r for r in rest if r.params or r.name not in closed]
 

@@ -25,12 +25,19 @@ Compose = Callable[[Sequence[Tensor]], Tensor]
 
 
 @torch.no_grad()
-def fit(factors: Sequence[Tensor], compose: Compose, wanted: Quadratic) -> list[Tensor]:
-    """Better factors of the same shapes; those given where none are found. They are fitted in units
-    of their sizes, which are of no concern to the error."""
+def fit(
+    factors: Sequence[Tensor],
+    compose: Compose,
+    wanted: Quadratic,
+    free: Sequence[int] | None = None,
+) -> list[Tensor]:
+    """Better factors of the same shapes; those given where none are found. Others than the
+    ``free`` ones are held. They are fitted in units of their sizes, which are of no concern to the
+    error."""
     sizes = [size_of(factor) for factor in factors]
     scaled = Quadratic(wanted.left, wanted.right, divided(wanted.linear, sizes))
-    better = fit_scaled([f / size for f, size in zip(factors, sizes)], compose, scaled)
+    places = range(len(factors)) if free is None else free
+    better = fit_scaled([f / size for f, size in zip(factors, sizes)], compose, scaled, places)
     return [factor * size for factor, size in zip(better, sizes)]
 
 
@@ -47,11 +54,13 @@ def divided(x: Tensor, sizes: Sequence[float]) -> Tensor:
     return x
 
 
-def fit_scaled(factors: Sequence[Tensor], compose: Compose, wanted: Quadratic) -> list[Tensor]:
+def fit_scaled(
+    factors: Sequence[Tensor], compose: Compose, wanted: Quadratic, free: Sequence[int]
+) -> list[Tensor]:
     """The same for factors of about one size."""
     found = [factor.clone() for factor in factors]
     for _ in range(sweeps_for(found, wanted)):
-        for index in reversed(range(len(found))):
+        for index in reversed(free):
             found[index] = solve(*alone(found, index, compose, wanted))
     before, after = (wanted.at(compose(x).flatten(1)) for x in (factors, found))
     return found if after < before else list(factors)  # NaN compares false

@@ -18,8 +18,8 @@ RIDGE = 0.01  # mean eigenvalues of M by which the original weight is held on to
 
 @dataclass(frozen=True)
 class Quadratic:
-    """``tr L W R W' - 2 tr W B'`` in W ``(out, p)``: ``left`` L ``(out, out)``, ``right`` R
-    ``(p, p)``, ``linear`` B ``(out, p)``."""
+    """``tr L W R W' - 2 tr W B'`` in W ``(out, p)``: ``left`` L ``(out, out)`` or its diagonal,
+    ``right`` R ``(p, p)``, ``linear`` B ``(out, p)``."""
 
     left: Tensor
     right: Tensor
@@ -27,12 +27,12 @@ class Quadratic:
 
     def at(self, weight: Tensor) -> float:
         """The value at a weight."""
-        inner = self.left @ weight @ self.right - 2 * self.linear
+        inner = times(self.left, weight @ self.right) - 2 * self.linear
         return float((inner * weight).double().sum())
 
     def image(self, weight: Tensor) -> Tensor:
         """Half the gradient of the quadratic part."""
-        return self.left @ (weight @ self.right)
+        return times(self.left, weight @ self.right)
 
     def after(self, first: Tensor) -> Quadratic:
         """The same in U, for ``W = U @ first``."""
@@ -40,7 +40,7 @@ class Quadratic:
 
     def before(self, last: Tensor) -> Quadratic:
         """The same in K, for ``W = last @ K``."""
-        return Quadratic(last.T @ self.left @ last, self.right, last.T @ self.linear)
+        return Quadratic(last.T @ times(self.left, last), self.right, last.T @ self.linear)
 
 
 def ask(
@@ -52,4 +52,9 @@ def ask(
     size = inputs.diagonal().mean().clamp_min(TINY)
     inputs, cross, pull = inputs / size, cross / size, ridge
     held = inputs + pull * torch.eye(len(inputs), dtype=inputs.dtype)
-    return Quadratic(outputs, held, outputs @ (cross + pull * weight))
+    return Quadratic(outputs, held, times(outputs, cross + pull * weight))
+
+
+def times(left: Tensor, x: Tensor) -> Tensor:
+    """A matrix, or one by its diagonal, times another."""
+    return left @ x if left.ndim == 2 else left[:, None] * x

@@ -15,16 +15,17 @@ from torch import Tensor, nn
 
 from tenfold.build.reconstruct.fit import fit
 from tenfold.build.reconstruct.followers import Called, follow
+from tenfold.build.reconstruct.places import Fittable, fittable
 from tenfold.build.reconstruct.quadratic import ask
 from tenfold.build.reconstruct.regress import Regression, regress
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
-from tenfold.layers import describe, links_of, put_weight, weight_of
+from tenfold.layers import WIDE, links_of, put_weight, weight_of
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import evaluating
 from tenfold.network.copying import copy_of
-from tenfold.values import Choice, Plan
+from tenfold.values import Plan
 
 
 def reconstruct(
@@ -42,12 +43,14 @@ def reconstruct(
     not be better stays as it is.
     """
     better = copy_of(built)
-    chosen = {choice.site: choice for choice in plan.choices if choice.format != "dense"}
+    chosen = fittable(original, plan)
     with evaluating(original), evaluating(better):
         order = follow(original, tuple(chosen), batches[0]) if chosen else []
         for done, called in enumerate(order):
-            metric = (metrics or {}).get(called.name, Metric())
-            renew(original, better, chosen[called.name], called, batches, metric)
+            fits = chosen[called.name]
+            metric = (metrics or {}).get(fits.choice.site, Metric())
+            metric = metric.turned if fits.place.turned else metric
+            renew(original, better, fits, called, batches, metric)
             progress("reconstruct", done + 1, len(order))
     return better
 
@@ -55,15 +58,15 @@ def reconstruct(
 def renew(
     original: nn.Module,
     better: nn.Module,
-    choice: Choice,
+    fits: Fittable,
     called: Called,
     batches: Sequence[Any],
     metric: Metric,
 ) -> None:
     """Fit one layer in place, group by group, then its mean."""
-    layer = original.get_submodule(choice.site)
-    site, fmt = describe(layer, choice.site), FORMATS[choice.format]
-    links = links_of(better.get_submodule(choice.site))
+    choice, site = fits.choice, fits.place
+    layer, fmt = original.get_submodule(site.name), FORMATS[choice.format]
+    links = links_of(better.get_submodule(site.name))
     sums = regress(original, better, site, called.calls, batches)
     central = links[-1].bias is not None or called.batchnorm is not None
     weight = weight_of(layer).detach().float().cpu().flatten(1)
@@ -79,7 +82,7 @@ def renew(
         factors = [weight_of(link).detach().float().cpu() for link in links]
         parts = list(zip(*(factor.chunk(site.groups) for factor in factors)))
         fitted = on_first_process(
-            lambda: [fit(part, compose, goal) for part, goal in zip(parts, wanted)]
+            lambda: [fit(part, compose, goal, fits.free) for part, goal in zip(parts, wanted)]
         )
         for link, factor in zip(links, zip(*fitted)):
             put_weight(link, torch.cat(factor))
@@ -87,10 +90,15 @@ def renew(
 
 
 def importance(metric: Metric, outputs: int) -> Tensor:
-    """Second moment of the output's gradient ``(out, out)``, the identity where none is known."""
+    """Second moment of the output's gradient ``(out, out)``, the identity where none is known; of
+    very many outputs the diagonal ``(out,)``."""
     if metric.outputs is None:
-        return torch.eye(outputs, dtype=torch.float32)
-    moment = metric.outputs.root @ metric.outputs.root
+        one = torch.ones(outputs, dtype=torch.float32)
+        return one.diag() if outputs <= WIDE else one
+    root = metric.outputs.root
+    if root.ndim == 1:
+        return root.square() / root.square().mean().clamp_min(1e-30)
+    moment = root @ root
     return moment / moment.diagonal().mean().clamp_min(1e-30)
 
 

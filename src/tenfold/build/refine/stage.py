@@ -50,7 +50,8 @@ def refine(
     student = copy_of(built)
     let_learn(student, original)
     by_name = {site.name: site for site in sites}
-    chosen = [choice for choice in plan.choices if choice.format != "dense"]
+    # weights in several places keep their ranks: a gate would have to act in all of them
+    chosen = [c for c in plan.choices if c.format != "dense" and not by_name[c.site].others]
     layers = [
         gate(by_name[c.site], c.format, c.ranks, student.get_submodule(c.site)) for c in chosen
     ]

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tenfold.network.inputs import leaves
@@ -59,8 +60,10 @@ class Program:
 
 
 def contiguous(example: Any) -> tuple[Tensor, ...]:
-    """The example's tensors as the program takes them."""
-    return tuple(x.detach().contiguous() for x in leaves(example))
+    """The example's tensors as the program takes them: in rows, also where one channel lets another
+    order of the axes count as contiguous."""
+    rows = torch.contiguous_format
+    return tuple(x.detach().clone(memory_format=rows) for x in leaves(example))
 
 
 RUNTIMES.add("executorch", ExecuTorch())

@@ -80,7 +80,7 @@ def test_a_folder_is_opened_as_the_class_that_it_names(name, tmp_path):
     assert CLASSES[name][2].items() <= shapes.items()
     with torch.no_grad():
         wanted, found = make(name)(**loaded.example), loaded.model(**loaded.example)
-    assert torch.equal(wanted.logits, found.logits)
+    assert torch.allclose(wanted.logits, found.logits, atol=1e-5)
 
 
 def test_the_command_line_compresses_a_folder_and_all_of_it_is_opened_again(folder, tmp_path):
@@ -99,8 +99,8 @@ def test_the_command_line_compresses_a_folder_and_all_of_it_is_opened_again(fold
     original = transformers.GPT2LMHeadModel.from_pretrained(folder)
     with torch.no_grad():
         same = tenfold.load(out, original)(ids).logits
-        assert torch.equal(same, model(ids).logits)
-        assert torch.equal(same, open_model(str(out)).model(ids).logits)
+        assert torch.allclose(same, model(ids).logits, atol=1e-5)
+        assert torch.allclose(same, open_model(str(out)).model(ids).logits, atol=1e-5)
     assert open_model(str(out), example="2x4").example["input_ids"].shape == (2, 4)
 
 
@@ -111,7 +111,7 @@ def test_what_python_saves_is_opened_too(tmp_path):
     tenfold.save(result, tmp_path / "small")
     again = tenfold.load_pretrained(tmp_path / "small")
     with torch.no_grad():
-        assert torch.equal(again(ids).logits, result.model(ids).logits)
+        assert torch.allclose(again(ids).logits, result.model(ids).logits, atol=1e-5)
 
 
 def test_weights_that_would_stay_random_are_refused(tmp_path):

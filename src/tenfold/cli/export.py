@@ -171,7 +171,10 @@ def sentence(done: Exported) -> str:
     """What was written and how it was checked."""
     batch = "any batch size" if done.dynamic else "this batch size only"
     along = [f"axis {' and '.join(map(str, done.axes[name]))} of {name}" for name in done.axes]
-    batch += f", any size along {', '.join(along)}" if along else ", other sizes fixed"
+    if along:
+        batch += f", any size along {', '.join(along)}"
+    elif done.dynamic:
+        batch += ", other sizes fixed"
     wrote = f"Wrote {done.path} ({done.bytes / 1e3:,.1f} kB) for {done.to}, {batch}"
     if done.difference is None:
         return f"{wrote}; nothing was compared: {done.unchecked}."

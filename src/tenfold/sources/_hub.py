@@ -16,20 +16,27 @@ from tenfold.runtimes.quiet import quiet
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
+CONNECTIONS = ("httpx", "requests", "urllib", "urllib3", "huggingface_hub")  # whose errors
+WAYS_OUT = "pass --weights FILE if you have them, or --weights random for a try without any"
+
+
 @contextmanager
 def fetching(text: str) -> Iterator[None]:
-    """Errors of fetching inside become one InputError with the ways out."""
+    """Errors of opening a network by name, inside, become one InputError with the ways out."""
     try:
         with quiet():
             yield
     except TenfoldError:
         raise
     except Exception as error:  # of the hub's and the library's own classes
-        raise bad_value(
-            f"{text} must find its trained weights in the cache or on the internet",
-            in_a_line(error).rstrip("."),
-            "pass --weights FILE if you have them, or --weights random for a try without any",
-        ) from error
+        raise bad_value(rule_for(text, error), in_a_line(error).rstrip("."), WAYS_OUT) from error
+
+
+def rule_for(text: str, error: Exception) -> str:
+    """What was not kept: that the weights can be had, or that the library opens them."""
+    if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in CONNECTIONS:
+        return f"{text} must find its trained weights in the cache or on the internet"
+    return f"{text} must open with what its library has of it"
 
 
 @contextmanager

@@ -31,16 +31,15 @@ class Saved(Source):
     def model(self, text: str, trained: bool = True) -> tuple[nn.Module, Any]:
         """The compressed network with its weights, and the example that it was planned for. Raises
         InputError where nothing says what it was made of."""
-        noted = read_noted(Path(text))
-        if "source" in noted:
+        noted, own = read_noted(Path(text)), None
+        if (Path(text) / CONFIG).is_file():
+            model = load_pretrained(text)
+            own = inputs_of(model)
+        elif "source" in noted:
             source = claiming(noted["source"])
             source.check_packages()
             original, own = source.model(noted["source"], trained=False)
             model = load(text, original)
-        elif (Path(text) / CONFIG).is_file():
-            source, own = SOURCES["hf"], None
-            model = load_pretrained(text)
-            own = inputs_of(model)
         else:
             raise bad_value(
                 "A saved directory must say what its network was made of",
@@ -48,7 +47,7 @@ class Saved(Source):
                 "write a function that calls tenfold.load, and name it as file.py:function",
             )
         if noted.get("example"):
-            own = draw_example(source, model, read_shape(noted["example"]))
+            own = draw_example(self, model, read_shape(noted["example"]))
         return model, own
 
     def example(self, model: nn.Module, sizes: Sequence[int]) -> Any:

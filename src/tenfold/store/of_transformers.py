@@ -16,7 +16,8 @@ CONFIG, GENERATION = "config.json", "generation_config.json"
 def build_untrained(config: Any) -> nn.Module:
     """The network that a configuration describes, with random weights."""
     cls = class_of(config)
-    return cls.from_config(config) if hasattr(cls, "from_config") else cls(config)
+    build = cls.from_config if hasattr(cls, "from_config") else cls._from_config
+    return build(config)  # in the type of the configuration, which cls(config) is not
 
 
 def class_of(config: Any) -> Any:
@@ -34,7 +35,11 @@ def texts_of(model: nn.Module) -> dict[str, str]:
     config: Any = getattr(model, "config", None)
     if not hasattr(config, "to_diff_dict"):
         return {}
-    values = {**json.loads(config.to_json_string()), "architectures": [type(model).__name__]}
+    values = {
+        **json.loads(config.to_json_string()),
+        "architectures": [type(model).__name__],
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
     texts = {CONFIG: json.dumps(values, indent=1) + "\n"}
     settings: Any = getattr(model, "generation_config", None)
     if hasattr(settings, "to_json_string"):

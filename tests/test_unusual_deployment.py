@@ -16,10 +16,10 @@ import tenfold
 from tenfold.bench import compare
 from tenfold.deploy.fuse import fuse
 from tenfold.deploy.measure import score
-from tenfold.deploy.prepare import prepare_layer
+from tenfold.deploy.prepare import answers, prepare_layer
 from tenfold.errors import InputError
 from tenfold.latency.folder import write_folder
-from tenfold.runtimes import ENGINES
+from tenfold.runtimes import ENGINES, FILES
 from tenfold.training.score import accuracy
 from tests.networks import tiny_resnet
 
@@ -178,3 +178,19 @@ def test_a_table_of_a_network_on_indices_is_measured(tmp_path):
     budget = "latency=0.9@onnxruntime"
     with pytest.raises(InputError, match="must be of this network"):
         tenfold.plan(other, x, budget, metric="frobenius", latency_table=tmp_path / "table.json")
+
+
+@pytest.mark.parametrize("kind", ["executorch", "onnx", "openvino", "torch-export"])
+def test_images_of_one_channel_in_channels_last(kind, tmp_path):
+    """One channel makes both memory formats contiguous, and a runtime reads the strides."""
+    if FILES[kind].unavailable():
+        pytest.skip(FILES[kind].unavailable())
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 4, 3, 2, 1)
+    model = nn.Sequential(*layers).eval().to(memory_format=torch.channels_last)
+    x = noise(1, 1, 14, 10).to(memory_format=torch.channels_last)
+    path = tmp_path / f"net{FILES[kind].suffix}"
+    assert tenfold.export(model, x, path, to=kind).difference < 1e-4
+    assert model[0].weight.stride() == (9, 1, 3, 1)
+    (found,) = answers(FILES[kind].load(path), x)
+    assert torch.allclose(found, model(x).detach(), atol=1e-4)

@@ -1,12 +1,13 @@
 """model, example -> run: a network as a runtime is given it, alike for export, bench and latency.
 
 A network for a runtime that reads files is timed on the file that ``tenfold.export`` writes:
-fused, traced, the batch open where it can be.
+fused, traced, sizes open where they can be.
 """
 
 from __future__ import annotations
 
 import tempfile
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,22 @@ def as_written(runtime: FileRuntime, model: nn.Module, example: Any) -> nn.Modul
 def plain_copy(model: nn.Module) -> nn.Module:
     """In evaluation mode on the CPU, dense in memory, without gradients."""
     plain = copy_of(model).cpu().eval().requires_grad_(False)
-    return plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
+    for tensor in chain(plain.parameters(), plain.buffers()):
+        tensor.data = in_rows(tensor.data)
+    return plain
 
 
 def on_cpu(example: Any) -> Any:
-    """The example without gradients, on the CPU."""
-    return mapped(lambda x: x.detach().cpu(), example)
+    """The example without gradients, on the CPU, dense in memory."""
+    return mapped(lambda x: in_rows(x.detach().cpu()), example)
+
+
+def in_rows(x: Tensor) -> Tensor:
+    """A strided tensor with the strides of a new one of its shape. Images of one channel count as
+    contiguous in either memory format, but runtimes read the format off the strides."""
+    if x.layout != torch.strided or x.stride() == torch.empty(x.shape, device="meta").stride():
+        return x
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 def answers(loaded: Loaded, example: Any) -> list[Tensor]:

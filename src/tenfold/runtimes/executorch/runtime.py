@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tenfold.network.inputs import leaves
 from tenfold.runtimes._base import FileRuntime, Loaded
 from tenfold.runtimes._names import RUNTIMES
+from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.executorch.int8 import ExecuTorchInt8
 from tenfold.runtimes.executorch.lower import lower
 from tenfold.runtimes.quiet import quiet
@@ -28,10 +30,10 @@ class ExecuTorch(FileRuntime):
     quick = False
     int8 = ExecuTorchInt8()
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
-        """A lowered program; other batch sizes never run."""
+    def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
+        """A lowered program; other sizes never run."""
         path.write_bytes(lower(model, example))
-        return False
+        return Axes()
 
     def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
         """A program in a pool of so many threads, which all programs of the process share."""
@@ -59,8 +61,10 @@ class Program:
 
 
 def contiguous(example: Any) -> tuple[Tensor, ...]:
-    """The example's tensors as the program takes them."""
-    return tuple(x.detach().contiguous() for x in leaves(example))
+    """The example's tensors as the program takes them: in rows, also where one channel lets another
+    order of the axes count as contiguous."""
+    rows = torch.contiguous_format
+    return tuple(x.detach().clone(memory_format=rows) for x in leaves(example))
 
 
 RUNTIMES.add("executorch", ExecuTorch())

@@ -26,6 +26,7 @@ CURVE_SWEEPS = 50  # at most, and fewer at ranks so large that a sweep costs muc
 CURVE_FLOPS = 4e9  # a knot
 LEAST_SWEEPS = 6
 FINAL_SWEEPS = 300
+HALF_SWEEPS = 30  # of a fit that only starts another
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,13 @@ class State:
         return round(min(CURVE_SWEEPS, max(LEAST_SWEEPS, affordable)))
 
     def fit(self, rank: int, sweeps: int) -> _als.Cp:
-        """A fit from singular pairs, in the corner first and then on the whole."""
+        """A fit grown from one of half the rank, which ends nearer than one from singular pairs; in
+        the corner first and then on the whole."""
         corner = self.corner(rank)
-        fit = _als.fit(corner, _als.start_from_svd(corner, rank, self.window), sweeps)
+        half = _als.start_from_svd(corner, max(1, rank // 2), self.window)
+        half = _als.fit(corner, half, min(sweeps, HALF_SWEEPS))
+        start = _als.grow(corner, half, rank, self.window) if rank > 1 else half
+        fit = _als.fit(corner, start, sweeps)
         if corner.shape == self.core.shape:
             return fit
         return _als.fit(self.core, _als.within(self.core, fit), sweeps)

@@ -22,6 +22,12 @@ EXAMPLES = {  # a compound, its positional inputs and its keywords
     "stacked": (StackedUnit(6, 5), (torch.randn(3, 6),), {}),
     "stacked, keyword": (StackedUnit(6, 5), (torch.randn(3, 6),), {"doubled": True}),
     "stacked, nested": (StackedUnit(6, 5, StackedUnit(6, 6)), (torch.randn(3, 6),), {}),
+    "bilinear": (nn.Bilinear(6, 4, 5), (torch.randn(3, 6), torch.randn(3, 4)), {}),
+    "bilinear, no bias": (
+        nn.Bilinear(6, 4, 5, bias=False),
+        (torch.randn(2, 3, 6), torch.randn(2, 3, 4)),
+        {},
+    ),
     **attention_examples(),
     **expert_examples(),
 }

@@ -88,7 +88,8 @@ def _sites(
     refusals += [Refusal(name, reason) for name, reason in read.items()]
     sites = [site for site in sites if site.name not in read]
     rest = name_the_rest(model, sites, refusals)
-    return sites, [r for r in rest if r.params or r.name not in closed]
+    said = [f"{name}." for name in closed]  # with all that is in it
+    return sites, [r for r in rest if r.params or not f"{r.name}.".startswith(tuple(said))]
 
 
 def dense_cost(site: Site, cost: str) -> float:

@@ -171,6 +171,7 @@ def test_attention_that_is_looked_into_stays_closed_with_the_reason():
     refusals = {refusal.name: refusal for refusal in survey(model, x).refusals}
     assert "looks into it" in refusals["attention"].reason
     assert refusals["attention"].params == count(model.attention)
+    assert "attention.out_proj" not in refusals  # it is said with the others
     result = tenfold.compress(model, x, "params=0.9")
     assert type(result.model.attention) is nn.MultiheadAttention
 

@@ -39,6 +39,12 @@ EXAMPLES = {  # a compound, its positional inputs and its keywords
     "gru cell": (nn.GRUCell(5, 4, bias=False), (torch.randn(2, 5), torch.randn(2, 4)), {}),
     "rnn cell": (nn.RNNCell(5, 4, nonlinearity="relu"), (torch.randn(5), torch.randn(4)), {}),
     "stacked, nested": (StackedUnit(6, 5, StackedUnit(6, 6)), (torch.randn(3, 6),), {}),
+    "bilinear": (nn.Bilinear(6, 4, 5), (torch.randn(3, 6), torch.randn(3, 4)), {}),
+    "bilinear, no bias": (
+        nn.Bilinear(6, 4, 5, bias=False),
+        (torch.randn(2, 3, 6), torch.randn(2, 3, 4)),
+        {},
+    ),
     **attention_examples(),
     **expert_examples(),
 }

@@ -104,7 +104,8 @@ def _sites(
     order = (*(name for name in reasons if name not in read), *read)
     refusals = [Refusal(name, reason) for name in order if (reason := reasons[name]) is not None]
     rest = name_the_rest(model, sites, refusals)
-    return sites, [r for r in rest if r.params or r.name not in closed]
+    said = [f"{name}." for name in closed]  # with all that is in it
+    return sites, [r for r in rest if r.params or not f"{r.name}.".startswith(tuple(said))]
 
 
 def dense_cost(site: Site, cost: str) -> float:

@@ -72,10 +72,10 @@ LAYERS_AND_INPUTS = {
     "computed, transposed, 1d": (weight_norm(nn.ConvTranspose1d(6, 8, 4, stride=2)), (2, 6, 7)),
     "computed, transposed": (weight_norm(nn.ConvTranspose2d(6, 8, 3)), (2, 6, 5, 4)),
     "computed, transposed, 3d": (weight_norm(nn.ConvTranspose3d(6, 4, 2)), (2, 6, 2, 4, 3)),
-    "state": (StateReader(torch.randn(12, 6, 1, requires_grad=True), 1, keeps=True), (4, 6, 1)),
+    "state": (StateReader(torch.randn(12, 6, 1, requires_grad=True), 1, keeps=True), (1, 6, 4)),
     "state, passed on": (
         StateReader(torch.randn(14, 6, 1, requires_grad=True), 2, passes=0.5),
-        (4, 12, 1),
+        (1, 12, 4),
     ),
     "embedding": (nn.Embedding(30, 12, padding_idx=3), (2, 7)),
     "embedding, double": (nn.Embedding(5, 11, dtype=torch.float64), (4,)),

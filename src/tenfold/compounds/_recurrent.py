@@ -125,18 +125,17 @@ class OpenedRecurrent(Opened):
         """The state as it goes on."""
         if not self.projections:
             return h
-        return self.apart(self.projections[k](h.flatten(1).unsqueeze(2)).squeeze(2))
+        return self.apart(self.projections[k](h.flatten(1).T.unsqueeze(0))[0].T)
 
     def read(self, k: int, h: Tensor, first: bool) -> Tensor:
         """What the reader of a layer says of states ``(n, directions, channels)``."""
-        x = h.flatten(1)
-        y = self.readers[k](x.T).T if first else self.readers[k](x.unsqueeze(2)).squeeze(2)
-        return self.apart(y)
+        x = h.flatten(1).T
+        return self.apart((self.readers[k](x) if first else self.readers[k](x.unsqueeze(0))[0]).T)
 
     def read_initial(self, k: int, h: Tensor) -> Tensor:
         """The same of initial states, in a shape that tells."""
-        x = F.pad(h.flatten(1).T, (0, 1)).unsqueeze(0)
-        return self.apart(self.readers[k](x)[0, :, :-1].T)
+        x = h.flatten(1).T
+        return self.apart(self.readers[k](torch.stack([x, torch.zeros_like(x)]))[0].T)
 
     def drop(self, k: int, x: Tensor) -> Tensor:
         """Between layers, in training."""

@@ -145,12 +145,12 @@ def test_a_file_that_computes_something_else_is_refused(kind, small, tmp_path, m
     runtime = FILES[kind]
     write = type(runtime).write
 
-    def spoilt(self, model, inputs, path):
+    def spoilt(self, model, inputs, path, sizes=True):
         state = {name: value.clone() for name, value in model.state_dict().items()}
         nn.init.constant_(next(model.parameters()), 0.5)
-        dynamic = write(self, model, inputs, path)
+        axes = write(self, model, inputs, path, sizes)
         model.load_state_dict(state)
-        return dynamic
+        return axes
 
     monkeypatch.setattr(type(runtime), "write", spoilt)
     with pytest.raises(InputError, match=r"outputs off by .* because of stem\S* \(Conv2d\)"):
@@ -238,7 +238,8 @@ def test_existing_files_stay_as_they_are(kind, small, tmp_path):
         ("a.bin", "safetensors", example(), r"must end in \.safetensors"),
         ("a.pt2", "paper", example(), "exporter must be a known name"),
         ("file/a.pt2", "torch-export", example(), "must be writable"),
-        ("a.pt2", "torch-export", (example(), 3), "tensor, or a tuple or mapping"),
+        ("a.pt2", "torch-export", (example(), object()), "mapping of tensors .* but found object"),
+        ("a.pt2", "torch-export", (None, 3), "but found a tensor without"),
         ("a.pt2", "torch-export", (), "but found nothing"),
         ("a.pt2", "torch-export", torch.tensor(1.0), "batch first"),
     ],

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from tenfold.deploy.prepare import answers
 from tenfold.errors import bad_value
+from tenfold.network.arrays import tensors_in
 from tenfold.network.call import run
 from tenfold.network.difference import difference, tolerance
-from tenfold.network.inputs import batch_of, leaves
+from tenfold.network.inputs import batch_of
 from tenfold.network.watch import watching_inputs
 from tenfold.runtimes import FileRuntime, Loaded
 from tenfold.runtimes.explain import not_exported, told_by
@@ -31,7 +32,7 @@ def check_same(
     """
     worst = 0.0
     for probe in probes:
-        wanted = leaves(run(model, probe))
+        wanted = tensors_in(run(model, probe))
         try:
             found = answers(loaded, probe)
         except Exception as error:  # a runtime refuses with errors of its own
@@ -60,7 +61,7 @@ def blame(runtime: FileRuntime, model: nn.Module, example: Any, folder: Path) ->
             found = answers(runtime.load(file, structure=layer), inputs)
         except Exception as error:  # what cannot be checked alone is told, not raised
             return f"because of {name or 'the model'} ({type(layer).__name__}: {told_by(error)})"
-        wanted = leaves(run(layer, inputs))
+        wanted = tensors_in(run(layer, inputs))
         if not difference(wanted, found) <= tolerance(wanted):
             return f"because of {name or 'the model'} ({type(layer).__name__})"
     return "though each layer alone is right, so because of an operation between layers"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from tenfold.deploy.compare import blame, check_same
-from tenfold.deploy.prepare import as_written, on_cpu, plain_copy
+from tenfold.deploy.prepare import answers, as_written, on_cpu, plain_copy
 from tenfold.errors import bad_value
-from tenfold.machine.files import bytes_in, placing
+from tenfold.machine.files import bytes_in, placing, remove
+from tenfold.network.arrays import tensors_in
+from tenfold.network.call import run
+from tenfold.network.difference import difference, tolerance
 from tenfold.network.inputs import batch_of, check_example, resize, shuffle
-from tenfold.runtimes import FileRuntime, Loaded, check_installed
+from tenfold.network.names import input_names
+from tenfold.runtimes import Axes, FileRuntime, Loaded, check_installed
+from tenfold.runtimes.axes import other_sizes, runs_at
 from tenfold.runtimes.explain import not_exported
 
 
@@ -22,8 +27,9 @@ from tenfold.runtimes.explain import not_exported
 class Exported:
     """A file, or a folder where the kind is one. ``difference`` is the largest one found when it
     was read back, as a share of the largest output, over ``batches``; ``dynamic`` says whether
-    other batch sizes run too. Where this machine cannot read it back, ``difference`` is None,
-    ``batches`` is empty and ``unchecked`` says why."""
+    other batch sizes run too, and ``axes``, by the name of an input, along which further axes it
+    may have any size, such as 2 and 3 for height and width. Where this machine cannot read it back,
+    ``difference`` is None, ``batches`` is empty and ``unchecked`` says why."""
 
     path: Path
     to: str
@@ -33,6 +39,7 @@ class Exported:
     dynamic: bool
     fused: bool
     unchecked: str | None = None
+    axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def export(
@@ -42,13 +49,18 @@ def export(
 
     Args:
         model: any network; it is not changed. It is exported in evaluation mode, on the CPU.
-        example: a tensor, or a tuple or mapping of tensors, the batch first.
+        example: a tensor, or a tuple or mapping of tensors, the batch first. Numbers, texts and
+            None in it are fixed in the file.
         path: a new file with the suffix of its kind.
         to: the kind of file; ``tenfold export --help`` lists them.
         fused: fold what ``tenfold.fuse`` folds before exporting.
 
-    Returns what was compared: the example, and a random input of another batch size where the
-    file takes one.
+    The batch is left open, and height, width, the length of a sequence or any other size, where
+    both the model and the runtime leave it open. Inputs are called by their keywords or as the
+    model's forward names them, outputs by their keys; a cache is no output.
+
+    Returns what was compared: the example, and random inputs of another batch size and of other
+    sizes where the file takes them.
 
     Raises:
         MissingExtra: a package is missing.
@@ -62,14 +74,56 @@ def export(
         plain, example = plain_copy(model), on_cpu(example)
         fused = fused and runtime.fuses
         written = as_written(runtime, plain, example) if fused else plain
-        dynamic = runtime.write(written, example, part)
-        unchecked, gap = runtime.unreadable(), None
-        probes = [] if unchecked else probes_of(example, dynamic)
-        if probes:
-            gap = check(runtime, to, plain, written, probes, part)
+        axes, gap, batches = write_checked(runtime, to, plain, written, example, part)
         size = bytes_in(part.parent)
-    batches = tuple(sorted({batch_of(probe) for probe in probes}))
-    return Exported(target, to, size, gap, batches, dynamic, fused, unchecked)
+    named = axes.by_input(input_names(plain, example))
+    unchecked = runtime.unreadable()
+    return Exported(target, to, size, gap, batches, axes.batch, fused, unchecked, named)
+
+
+def write_checked(
+    runtime: FileRuntime,
+    to: str,
+    model: nn.Module,
+    written: nn.Module,
+    example: Any,
+    path: Path,
+) -> tuple[Axes, float | None, tuple[int, ...]]:
+    """What stays open in the file, the largest difference and the batch sizes that it was looked
+    for at. A file that is wrong at other sizes is written anew for the example's, but the batch."""
+    axes = runtime.write(written, example, path)
+    if runtime.unreadable():
+        return axes, None, ()
+    stretched = gap_at_other_sizes(runtime, model, written, example, axes, path)
+    if stretched is None:
+        for each in path.parent.iterdir():
+            remove(each)
+        axes, stretched = runtime.write(written, example, path, sizes=False), 0.0
+    probes = probes_of(example, axes.batch)
+    gap = check(runtime, to, model, written, probes, path)
+    return axes, max(gap, stretched), tuple(sorted({batch_of(probe) for probe in probes}))
+
+
+def gap_at_other_sizes(
+    runtime: FileRuntime,
+    model: nn.Module,
+    written: nn.Module,
+    example: Any,
+    axes: Axes,
+    path: Path,
+) -> float | None:
+    """The largest difference where sizes are open, at others than the example's; None where the
+    file computes something else there, or nothing."""
+    if not axes.sizes:
+        return 0.0
+    probe = runs_at(model, other_sizes(shuffle(example), axes.sizes))
+    try:
+        found = answers(runtime.load(path, structure=written), probe)
+    except Exception:  # of the runtime's own
+        return None
+    wanted = tensors_in(run(model, probe))
+    gap = difference(wanted, found)
+    return gap if gap <= tolerance(wanted) else None
 
 
 def check(

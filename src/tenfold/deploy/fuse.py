@@ -14,10 +14,11 @@ from torch.export import ExportedProgram
 from tenfold.deploy.join import RULES
 from tenfold.deploy.pair import pairs
 from tenfold.errors import TenfoldError
+from tenfold.network.arrays import tensors_in
 from tenfold.network.call import run
 from tenfold.network.copying import copy_of
 from tenfold.network.difference import difference, tolerance
-from tenfold.network.inputs import leaves, shuffle
+from tenfold.network.inputs import shuffle
 from tenfold.runtimes.trace import trace
 
 
@@ -59,7 +60,7 @@ def join_pairs(model: nn.Module, program: ExportedProgram) -> bool:
 def same(model: nn.Module, fused: nn.Module, example: Any) -> bool:
     """Whether both give the same outputs, but for rounding, on the example and on noise."""
     for probe in (example, shuffle(example)):
-        wanted, found = leaves(run(model, probe)), leaves(run(fused, probe))
+        wanted, found = (tensors_in(run(each, probe)) for each in (model, fused))
         if not difference(wanted, found) <= tolerance(wanted):
             return False
     return True

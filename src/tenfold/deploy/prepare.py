@@ -1,7 +1,7 @@
 """model, example -> run: a network as a runtime is given it, alike for export, bench and latency.
 
 A network for a runtime that reads files is timed on the file that ``tenfold.export`` writes:
-fused, traced, the batch open where it can be.
+fused, traced, sizes open where they can be.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def write_floats(
     """The float models as files of the same runtime, and whether all take any batch size."""
     paths = {name: new_file(folder, name, FILES[to].suffix) for name in models}
     opened = [FILES[to].write(models[name], example, file) for name, file in paths.items()]
-    return paths, all(opened)
+    return paths, all(axes.batch for axes in opened)
 
 
 def new_file(folder: Path, name: str, suffix: str) -> Path:

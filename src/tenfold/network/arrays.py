@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tenfold.errors import bad_value
 from tenfold.network.inputs import leaves
+from tenfold.network.parts import walk
 
 
 def arrays_of(example: Any) -> list[np.ndarray[Any, Any]]:
@@ -30,4 +31,4 @@ def tensors_in(outputs: Any) -> list[Tensor]:
     on the CPU."""
     if isinstance(outputs, list):
         outputs = [torch.from_numpy(x) if isinstance(x, np.ndarray) else x for x in outputs]
-    return [tensor.detach().cpu().clone() for tensor in leaves(outputs)]
+    return [tensor.detach().cpu().clone() for _, tensor in walk(outputs)]

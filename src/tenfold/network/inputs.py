@@ -1,4 +1,4 @@
-"""An example as its tensors: listed, named, resized along the batch, and drawn at random."""
+"""An example as its tensors: listed, resized along the batch, and drawn at random."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from torch import Tensor, nn
 
 from tenfold.errors import bad_value
 
+CONSTANTS = (bool, int, float, str, type(None))
+
 
 def check_example(example: Any) -> None:
-    """A graph has tensors for inputs, and nothing else. Raises InputError."""
-    found = [type(x).__name__ for x in values(example) if not isinstance(x, Tensor) or x.ndim < 1]
-    if found or not values(example):
+    """A graph takes tensors; numbers, texts and None are fixed in it. Raises InputError."""
+    found = [type(x).__name__ for x in items(example) if not isinstance(x, (Tensor, *CONSTANTS))]
+    found += ["a tensor without axes"] * (not any(x.ndim for x in leaves(example)))
+    if found or not items(example):
         raise bad_value(
             "An example to export with must be a tensor, or a tuple or mapping of tensors with "
-            "the batch first",
-            ", ".join(found) or "nothing",
+            "the batch first, and of constants",
+            ", ".join(found) if items(example) else "nothing",
             "wrap the model to take such inputs",
         )
 
@@ -30,12 +33,13 @@ def values(example: Any) -> list[Any]:
     return list(example) if isinstance(example, (tuple, list)) else [example]
 
 
-def names(example: Any) -> list[str]:
-    """A name an input: its keyword, or ``input``, with a number where there are several."""
-    if isinstance(example, Mapping):
-        return [str(key) for key in example]
-    count = len(values(example))
-    return ["input"] if count == 1 else [f"input{index}" for index in range(count)]
+def items(value: Any) -> list[Any]:
+    """Everything in nested mappings and sequences, in its order."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return [item for each in value for item in items(each)]
+    return [value]
 
 
 def arguments(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -99,8 +103,8 @@ def cut(example: Any, start: int, stop: int) -> Any:
 
 
 def batch_of(example: Any) -> int:
-    """The size of the first mode of the first input."""
-    return len(values(example)[0])
+    """The size of the first mode of the first tensor that has one."""
+    return next(len(x) for x in leaves(example) if x.ndim)
 
 
 def shuffle(example: Any, seed: int = 0) -> Any:

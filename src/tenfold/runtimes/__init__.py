@@ -11,12 +11,14 @@ from tenfold.runtimes._names import (
     check_available,
     check_installed,
 )
+from tenfold.runtimes.axes import Axes
 
 __all__ = [
     "ENGINES",
     "FILES",
     "INT8",
     "RUNTIMES",
+    "Axes",
     "Deployed",
     "FileRuntime",
     "Int8",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tenfold.errors import bad_value
 from tenfold.machine.files import bytes_in
 from tenfold.runtimes._int8 import Int8
+from tenfold.runtimes.axes import Axes
 
 Run = Callable[[], Any]  # one forward pass on inputs that lie ready; returns the outputs
 Loaded = Callable[[Any], Run]  # an example -> a run on it
@@ -99,9 +100,10 @@ class FileRuntime(Runtime):
     int8: ClassVar[Int8 | None] = None
 
     @abstractmethod
-    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+    def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
         """Write ``path`` and, where the kind has several files, others of the same stem; returns
-        whether they serve other batch sizes than the example's. Raises InputError."""
+        which sizes of the inputs stay open. ``sizes`` is False where the batch alone may. Raises
+        InputError."""
 
     def write_chain(self, layers: Sequence[nn.Module], example: Tensor, path: Path) -> bool:
         """Write stock layers in a row in milliseconds, as the graph that ``write`` would make of
@@ -111,8 +113,8 @@ class FileRuntime(Runtime):
     def deploy(self, model: nn.Module, example: Any, folder: Path) -> Deployed:
         """A file in the folder."""
         path = folder / f"net{self.suffix}"
-        dynamic = self.write(model, example, path)
-        return Deployed(path, bytes_in(folder), dynamic)
+        axes = self.write(model, example, path)
+        return Deployed(path, bytes_in(folder), axes.batch)
 
 
 def version_of(distribution: str) -> str:

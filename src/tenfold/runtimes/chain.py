@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,6 +34,11 @@ def weights_of(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
     return weight.detach().cpu(), held
 
 
-def batched(example: Tensor) -> bool:
-    """Whether the first mode is a batch, which is left open, and not the channels."""
-    return example.ndim > 1
+def open_shape(layers: Sequence[nn.Module], example: Tensor) -> list[int | None]:
+    """The example's shape, None for what is left open: all but the channels, and what a single
+    vector has; sizes of one are fixed."""
+    channels = example.ndim - 1 if isinstance(layers[0], nn.Linear) else 1
+    return [
+        None if example.ndim > 1 and axis != channels and (size > 1 or not axis) else size
+        for axis, size in enumerate(example.shape)
+    ]

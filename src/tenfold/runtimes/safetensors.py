@@ -15,6 +15,7 @@ from tenfold.network.copying import copy_of
 from tenfold.network.weights import read_weights, write_weights
 from tenfold.runtimes._base import FileRuntime, Loaded
 from tenfold.runtimes._names import RUNTIMES
+from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.trace import takes_batches
 
 
@@ -28,10 +29,10 @@ class Safetensors(FileRuntime):
     fuses = False
     timed = False
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
+    def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
         """The weights; the structure takes what batches it takes."""
         write_weights(model, path)
-        return takes_batches(model, example)
+        return Axes(takes_batches(model, example))
 
     def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
         """A copy of the structure with the weights. Raises InputError without one."""

@@ -11,8 +11,10 @@ from tenfold.network.arrays import arrays_of
 from tenfold.network.inputs import arguments, check_example
 from tenfold.runtimes._base import FileRuntime, Loaded, Run, version_of
 from tenfold.runtimes._names import RUNTIMES
+from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.explain import not_exported
 from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.trace import as_tensors
 
 
 class TfLite(FileRuntime):
@@ -29,9 +31,10 @@ class TfLite(FileRuntime):
         """LiteRT's."""
         return version_of("ai-edge-litert")
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
-        """Converted by litert-torch; other batch sizes never run. Raises InputError."""
+    def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
+        """Converted by litert-torch; other sizes never run. Raises InputError."""
         check_example(example)
+        model, example = as_tensors(model, example)
         args, keywords = arguments(example)
         try:
             with quiet():
@@ -40,7 +43,7 @@ class TfLite(FileRuntime):
                 litert_torch.convert(model, args, keywords).export(str(path))
         except Exception as error:  # the converter has errors of several libraries
             raise not_exported(error, "litert-torch") from error
-        return False
+        return Axes()
 
     def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
         """An interpreter, into whose memory the inputs are copied at every run."""

@@ -11,9 +11,11 @@ from torch import nn
 from tenfold.network.call import copied, invoke
 from tenfold.runtimes._base import FileRuntime, Loaded, Run
 from tenfold.runtimes._names import RUNTIMES
+from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.eager import pinned
 from tenfold.runtimes.quiet import quiet
-from tenfold.runtimes.trace import is_open, trace
+from tenfold.runtimes.tensors_only import without_constants
+from tenfold.runtimes.trace import trace_open
 
 
 class TorchExport(FileRuntime):
@@ -24,12 +26,12 @@ class TorchExport(FileRuntime):
     suffix = ".pt2"
     quick = False
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
-        """The traced program, the batch left open where it can be."""
-        program = trace(model, example, batch="open")
+    def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
+        """The traced program, all sizes left open that can be."""
+        program, axes = trace_open(model, example, sizes)
         with quiet():
             torch.export.save(program, str(path))
-        return is_open(program)
+        return axes
 
     def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
         """The program's module, without gradients, on copies of the example."""
@@ -37,7 +39,7 @@ class TorchExport(FileRuntime):
             model = torch.export.load(str(content)).module()
 
         def ready(example: Any) -> Run:
-            inputs = copied(example)
+            inputs = copied(without_constants(example))
             return pinned(lambda: invoke(model, inputs), threads)
 
         return ready

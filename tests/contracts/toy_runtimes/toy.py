@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tenfold.network.weights import write_weights
-from tenfold.runtimes import RUNTIMES, FileRuntime
+from tenfold.runtimes import RUNTIMES, Axes, FileRuntime
 
 
 class Toy(FileRuntime):
@@ -15,11 +15,11 @@ class Toy(FileRuntime):
     packages = ("json",)
     extra = "toy"
 
-    def write(self, model, example, path):
+    def write(self, model, example, path, sizes=True):
         (path / "data").mkdir(parents=True)
         torch.save(len(example), path / "data" / "batch")
         write_weights(model, path / "data" / "weights")
-        return False
+        return Axes()
 
     def unreadable(self):
         return "toy packages run on toys only"

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tenfold.network.inputs import leaves
 from tenfold.runtimes._base import FileRuntime, Loaded
 from tenfold.runtimes._names import RUNTIMES
+from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.executorch.int8 import ExecuTorchInt8
 from tenfold.runtimes.executorch.lower import lower
 from tenfold.runtimes.quiet import quiet
@@ -29,10 +30,10 @@ class ExecuTorch(FileRuntime):
     quick = False
     int8 = ExecuTorchInt8()
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
-        """A lowered program; other batch sizes never run."""
+    def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
+        """A lowered program; other sizes never run."""
         path.write_bytes(lower(model, example))
-        return False
+        return Axes()
 
     def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
         """A program in a pool of so many threads, which all programs of the process share."""

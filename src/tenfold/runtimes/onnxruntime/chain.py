@@ -1,7 +1,7 @@
 """Stock layers in a row -> ONNX, node by node: milliseconds where tracing takes seconds.
 
 The graph is the one that ``write_onnx`` makes of such layers: the same operators in the same
-order, opset and version of the file, the batch open. Hundreds of single layers that a latency
+order, opset and version of the file, the same sizes open. Hundreds of single layers that a latency
 table looks at are written so; every whole network is traced.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from tenfold.network.arrays import arrays_of
-from tenfold.runtimes.chain import batched, weights_of
+from tenfold.runtimes.chain import open_shape, weights_of
 from tenfold.runtimes.onnxruntime.write import IR_VERSION, OPSET
 
 Array = np.ndarray[Any, Any]
@@ -38,7 +38,8 @@ def chain_to_onnx(layers: Sequence[nn.Module], example: Tensor, hold: Hold) -> b
             stored.append(held)
         nodes += made
     nodes[-1].output[0] = "output"
-    shape = ["batch" if batched(example) else len(example), *example.shape[1:]]
+    sizes = enumerate(open_shape(layers, example))
+    shape = [f"size{axis}" if size is None else size for axis, size in sizes]
     ends = [
         helper.make_tensor_value_info("input", kind, shape),
         helper.make_tensor_value_info("output", kind, None),

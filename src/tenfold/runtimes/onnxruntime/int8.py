@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from tenfold.network.arrays import arrays_of
-from tenfold.network.inputs import names
+from tenfold.network.names import input_names
 from tenfold.runtimes._int8 import Int8
 from tenfold.runtimes.onnxruntime.compact import compact
 from tenfold.runtimes.onnxruntime.write import strip, write_onnx
@@ -42,11 +42,11 @@ class OnnxInt8(Int8):
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         plain, file = folder / "plain.onnx", folder / "prepared.onnx"
-        write_onnx(model, example, plain)
+        write_onnx(model, example, plain, sizes=False)
         with quiet():
             # Shapes are in the file already; the symbolic pass fails on open batches.
             quant_pre_process(str(plain), str(file), skip_symbolic_shape=True)
-        return State(file, tuple(names(example)), tuple(depthwise(file)))
+        return State(file, tuple(input_names(model, example)), tuple(depthwise(file)))
 
     def variants(self, state: State) -> tuple[str, ...]:
         """Each way to choose ranges; again with depthwise layers in float where there are some."""

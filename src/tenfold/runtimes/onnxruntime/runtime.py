@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from tenfold.network.arrays import arrays_of
-from tenfold.network.inputs import names
+from tenfold.network.names import named_inputs
 from tenfold.runtimes._base import FileRuntime, Loaded, Run
 from tenfold.runtimes._names import RUNTIMES
+from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.onnxruntime.chain import chain_to_onnx, stored
 from tenfold.runtimes.onnxruntime.int8 import OnnxInt8
 from tenfold.runtimes.onnxruntime.write import write_onnx
@@ -28,9 +29,9 @@ class OnnxRuntime(FileRuntime):
     extra = "onnx"
     int8 = OnnxInt8()
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
-        """Weights inside the file, the batch left open where it can be. Raises InputError."""
-        return write_onnx(model, example, path)
+    def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
+        """Weights inside the file, all sizes left open that can be. Raises InputError."""
+        return write_onnx(model, example, path, sizes)
 
     def write_chain(self, layers: Sequence[nn.Module], example: Tensor, path: Path) -> bool:
         """Node by node."""
@@ -48,9 +49,10 @@ class OnnxRuntime(FileRuntime):
         wanted = [each.name for each in session.get_inputs()]
 
         def ready(example: Any) -> Run:
-            named = dict(zip(names(example), arrays_of(example)))
-            arrays = [named[x] for x in wanted] if set(wanted) <= set(named) else named.values()
-            feed = dict(zip(wanted, arrays))
+            arrays = arrays_of(example)
+            named = dict(zip((name for name, _ in named_inputs(example)), arrays))
+            by_name = set(wanted) <= set(named)
+            feed = {x: named[x] for x in wanted} if by_name else dict(zip(wanted, arrays))
             return lambda: session.run(None, feed)
 
         return ready

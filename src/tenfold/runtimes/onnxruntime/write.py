@@ -1,4 +1,4 @@
-"""model, example -> ONNX file, with an open batch where the model has one."""
+"""model, example -> ONNX file, with open sizes where the model leaves them open."""
 
 from __future__ import annotations
 
@@ -7,28 +7,37 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from tenfold.network.call import run
-from tenfold.network.inputs import leaves, names
+from tenfold.network.names import input_names, output_names
+from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.explain import not_exported
 from tenfold.runtimes.quiet import quiet
-from tenfold.runtimes.trace import is_open, trace
+from tenfold.runtimes.trace import convert_open
 
 OPSET = 20
 IR_VERSION = 10  # of the file; older runtimes refuse newer ones
 
 
-def write_onnx(model: nn.Module, example: Any, path: Path) -> bool:
-    """By torch's exporter; returns whether the batch is open. Names, source lines and paths of
-    this machine are left out. Raises InputError."""
-    program = trace(model, example, batch="open")
-    count = len(leaves(run(model, example)))
-    outputs = ["output"] if count == 1 else [f"output{index}" for index in range(count)]
+def write_onnx(model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
+    """By torch's exporter, inputs and outputs under their names; returns what is open. Names of
+    layers' code, source lines and paths of this machine are left out. Raises InputError."""
+    names = input_names(model, example)
+    called = names, output_names(run(model, example), names)
+    axes = convert_open(model, example, sizes, lambda program: convert(program, called, path))
+    strip(path)
+    return axes
+
+
+def convert(program: ExportedProgram, called: tuple[list[str], list[str]], path: Path) -> None:
+    """The graph as a file. Raises InputError."""
+    inputs, outputs = called
     try:
         with quiet():
             made: Any = torch.onnx.export(
                 program,
-                input_names=names(example),
+                input_names=inputs,
                 output_names=outputs,
                 opset_version=OPSET,
                 dynamo=True,
@@ -37,8 +46,6 @@ def write_onnx(model: nn.Module, example: Any, path: Path) -> bool:
             made.save(str(path))
     except Exception as error:  # the converter has errors of several libraries
         raise not_exported(error, "torch.onnx.export") from error
-    strip(path)
-    return is_open(program)
 
 
 def strip(path: Path) -> None:
@@ -51,5 +58,8 @@ def strip(path: Path) -> None:
         del noted.metadata_props[:]
     for node in graph.node:
         node.doc_string = ""
+    for size in (d for x in (*graph.input, *graph.output) for d in x.type.tensor_type.shape.dim):
+        if size.dim_param.isdigit():  # a size that was let open, and that the model fixed
+            size.dim_value = int(size.dim_param)
     del graph.value_info[:]
     onnx.save(model, str(path))

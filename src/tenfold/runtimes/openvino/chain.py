@@ -2,7 +2,7 @@
 takes seconds.
 
 The graph is the one that OpenVINO's converter makes of such layers: the same operations in the
-same order, the batch open. Single layers that a latency table looks at are written so; every
+same order, the same sizes open. Single layers that a latency table looks at are written so; every
 whole network is traced.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tenfold.network.arrays import arrays_of
-from tenfold.runtimes.chain import batched, weights_of
+from tenfold.runtimes.chain import open_shape, weights_of
 
 
 def chain_to_ir(layers: Sequence[nn.Module], example: Tensor) -> Any:
@@ -23,7 +23,7 @@ def chain_to_ir(layers: Sequence[nn.Module], example: Tensor) -> Any:
     from openvino import opset1
 
     (array,) = arrays_of(example)
-    shape = openvino.PartialShape([-1 if batched(example) else len(example), *example.shape[1:]])
+    shape = openvino.PartialShape([size or -1 for size in open_shape(layers, example)])
     start = value = opset1.parameter(shape, openvino.Type(array.dtype))
     for layer in layers:
         value = operation(layer, value, array.dtype, example.ndim)

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from tenfold.network.arrays import arrays_of
-from tenfold.network.inputs import values
+from tenfold.network.call import run
+from tenfold.network.names import input_names, output_names
 from tenfold.runtimes._base import FileRuntime, Loaded, Run
 from tenfold.runtimes._names import RUNTIMES
+from tenfold.runtimes.axes import Axes, inputs_of
 from tenfold.runtimes.explain import not_exported
 from tenfold.runtimes.openvino.chain import chain_to_ir
 from tenfold.runtimes.quiet import quiet
-from tenfold.runtimes.trace import is_open, trace
+from tenfold.runtimes.trace import convert_open
 
 
 class OpenVino(FileRuntime):
@@ -27,20 +31,12 @@ class OpenVino(FileRuntime):
     packages = ("openvino",)
     extra = "openvino"
 
-    def write(self, model: nn.Module, example: Any, path: Path) -> bool:
-        """Converted from the traced program, the batch open where it can be. Raises InputError."""
-        program = trace(model, example, batch="open")
-        shapes = [[-1 if is_open(program) else len(x), *x.shape[1:]] for x in values(example)]
-        try:
-            with quiet():
-                import openvino
-
-                made = openvino.convert_model(program)
-                made.reshape(dict(enumerate(map(openvino.PartialShape, shapes))))
-                openvino.save_model(made, str(path), compress_to_fp16=False)
-        except Exception as error:  # the converter has errors of its own frontend
-            raise not_exported(error, "OpenVINO") from error
-        return is_open(program)
+    def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
+        """Converted from the traced program, all sizes open that can be, inputs and outputs under
+        their names. Raises InputError."""
+        names = input_names(model, example)
+        called = names, output_names(run(model, example), names)
+        return convert_open(model, example, sizes, lambda program: save(program, called, path))
 
     def write_chain(self, layers: Sequence[nn.Module], example: Tensor, path: Path) -> bool:
         """Operation by operation."""
@@ -72,6 +68,24 @@ class OpenVino(FileRuntime):
             return run
 
         return ready
+
+
+def save(program: ExportedProgram, called: tuple[list[str], list[str]], path: Path) -> None:
+    """Convert a graph and write it. Raises InputError."""
+    sizes = [x.shape for x in inputs_of(program)]
+    shapes = [[int(x) if is_concrete_int(x) else -1 for x in each] for each in sizes]
+    try:
+        with quiet():
+            import openvino
+
+            made = openvino.convert_model(program)
+            made.reshape(dict(enumerate(map(openvino.PartialShape, shapes))))
+            for ports, names in zip((made.inputs, made.outputs), called):
+                for port, name in zip(ports, names):
+                    port.get_tensor().set_names({name})
+            openvino.save_model(made, str(path), compress_to_fp16=False)
+    except Exception as error:  # the converter has errors of its own frontend
+        raise not_exported(error, "OpenVINO") from error
 
 
 RUNTIMES.add("openvino", OpenVino())

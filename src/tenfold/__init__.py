@@ -24,7 +24,7 @@ from tenfold.errors import (
 from tenfold.pipeline.compress import apply, compress, plan
 from tenfold.report import Report, Result
 from tenfold.settings import PlanSettings
-from tenfold.store import load, plan_from_json, plan_to_json, save
+from tenfold.store import load, load_pretrained, plan_from_json, plan_to_json, save
 from tenfold.training import TuneSettings, tune
 from tenfold.values import Plan
 
@@ -53,6 +53,7 @@ __all__ = [
     "export",
     "fuse",
     "load",
+    "load_pretrained",
     "plan",
     "plan_from_json",
     "plan_to_json",

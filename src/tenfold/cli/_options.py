@@ -6,26 +6,34 @@ from typing import Annotated, Optional
 
 import typer
 
+FORMS = (
+    "[bold]demo[/], timm:NAME, torchvision:NAME, hf:NAME, hf:path/to/folder, a directory that "
+    "tenfold wrote, path/to/file.onnx, or path/to/file.py:function"
+)
 Source = Annotated[
     str,
     typer.Argument(
-        help="[bold]demo[/], or path/to/file.py:function that returns a model or (model, example).",
+        help=f"{FORMS} that returns a model or (model, example).",
         metavar="SOURCE",
     ),
 ]
 MaybeSource = Annotated[
     Optional[str],  # noqa: UP045 - typer reads the annotation on Python 3.10
     typer.Argument(
-        help="[bold]demo[/], or path/to/file.py:function; may stand in the recipe.",
+        help=f"{FORMS}; may stand in the recipe.",
         metavar="SOURCE",
     ),
 ]
 Weights = Annotated[
-    Optional[str], typer.Option(help="Weights of the model, a safetensors file.")  # noqa: UP045
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        help="Weights of the model: a safetensors file, the index or the folder of several, a file "
+        "of torch.save with tensors alone; or random, for a try without trained ones."
+    ),
 ]
 Example = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(help="Shape of an input, such as 1x3x224x224, if the source brings none."),
+    typer.Option(help="Shape of an input, such as 1x3x224x224; by default the source's own."),
 ]
 Budget = Annotated[
     Optional[str],  # noqa: UP045

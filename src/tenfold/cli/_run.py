@@ -7,10 +7,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tenfold.cli._terminal import console
 from tenfold.cli.recipe import Recipe
 from tenfold.errors import Interrupted, bad_value
 from tenfold.machine.threads import torch_threads
-from tenfold.sources import open_data, open_function
+from tenfold.sources import Loaded, open_data, open_function, open_model
+
+
+def open_source(source: str, weights: str | None = None, example: str | None = None) -> Loaded:
+    """The network and its example; what was done to make weights fit is told."""
+    loaded = open_model(source, weights, example)
+    for note in loaded.notes:
+        console(machine=True).print(note)
+    return loaded
 
 
 def open_calibration(recipe: Recipe) -> Iterable[Any] | None:

@@ -13,13 +13,12 @@ from torch import nn
 
 from tenfold.bench import Cell, LayerTime, compare, engines_at_hand, time_layers
 from tenfold.cli._options import Example, Json, Weights
-from tenfold.cli._run import running
+from tenfold.cli._run import open_source, running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import original_of
 from tenfold.cli.recipe import Recipe
 from tenfold.errors import bad_value
 from tenfold.runtimes import ENGINES, check_available
-from tenfold.sources import open_model
 from tenfold.store.folder import PLAN, load, read_plan
 from tenfold.survey.stage import survey
 
@@ -108,11 +107,11 @@ def open_models(
 ) -> tuple[dict[str, nn.Module], Any, tuple[str, ...]]:
     """Before and after for a saved directory, one model for a source; an input; the sites."""
     if not Path(what).is_dir():
-        loaded = open_model(what, weights, example)
+        loaded = open_source(what, weights, example)
         sites = tuple(site.name for site in survey(loaded.model, loaded.example).sites)
         return {"model": loaded.model}, loaded.example, sites
     recipe = original_of(what, source, weights, example)
-    loaded = open_model(recipe.source, recipe.weights, recipe.example)
+    loaded = open_source(recipe.source, recipe.weights, recipe.example)
     plan = read_plan(Path(what) / PLAN)
     models = {"before": loaded.model, "after": load(what, loaded.model)}
     return models, loaded.example, tuple(choice.site for choice in plan.choices)

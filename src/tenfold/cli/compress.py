@@ -21,7 +21,7 @@ from tenfold.cli._options import (
     Threads,
     Weights,
 )
-from tenfold.cli._run import open_calibration, open_task, running
+from tenfold.cli._run import open_calibration, open_source, open_task, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import TUNING, Recipe, make_recipe, write_recipe
@@ -32,7 +32,7 @@ from tenfold.machine.processes import world
 from tenfold.pipeline.resume import forget
 from tenfold.report import report_to_json
 from tenfold.settings import PlanSettings
-from tenfold.sources import Loaded, open_data, open_function, open_model
+from tenfold.sources import Loaded, open_data, open_function
 from tenfold.store.folder import save
 from tenfold.training import TuneSettings
 from tenfold.training.read_settings import OTHERS
@@ -96,13 +96,17 @@ def compress(flags: Mapping[str, Any], config: Config = None, json: Json = False
 
       tenfold compress demo --budget params=0.2 --data demo --epochs 3 --out small
 
+      tenfold compress timm:resnet18 --budget params=0.5 --out small
+
+      tenfold compress hf:path/to/folder --budget params=0.7 --out small
+
       tenfold compress net.py:make --data net.py:loader --config recipe.yaml --out small
     """
     recipe = make_recipe(flags, config)
     if not recipe.out:
         raise bad_value("A run needs an output directory", "none", "pass --out DIR")
     target = check_free(recipe.out)
-    loaded = open_model(recipe.source, recipe.weights, recipe.example)
+    loaded = open_source(recipe.source, recipe.weights, recipe.example)
     checkpoint = target.with_name(f"{target.name}.checkpoint")
     with running(recipe), drawn_progress(world().first) as progress:
         result = tenfold.compress(
@@ -117,7 +121,8 @@ def compress(flags: Mapping[str, Any], config: Config = None, json: Json = False
         )
     if not world().first:
         return
-    save(result, target, extra={"recipe.yaml": write_recipe(recipe)})
+    beside = {file.name: file for file in loaded.files}
+    save(result, target, extra={**beside, "recipe.yaml": write_recipe(recipe)})
     if recipe.data is not None:
         forget(checkpoint)
     show(recipe, loaded, result, json)

@@ -11,12 +11,12 @@ import typer
 from torch import nn
 
 from tenfold.cli._options import Example, Json, Quality, Threads, Weights
-from tenfold.cli._run import running
+from tenfold.cli._run import open_source, running
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import Recipe, assemble, read_recipe
 from tenfold.errors import bad_value
 from tenfold.machine.progress import Progress
-from tenfold.sources import open_data, open_function, open_model
+from tenfold.sources import open_data, open_function
 from tenfold.store.folder import load
 from tenfold.training.score import accuracy, mean_quality
 
@@ -49,7 +49,7 @@ def evaluate(
       tenfold evaluate small --data net.py:test_loader --json
     """
     recipe = original_of(folder, source, weights, example)
-    original = open_model(recipe.source, recipe.weights, recipe.example).model
+    original = open_source(recipe.source, recipe.weights, recipe.example).model
     model = load(folder, original)
     batches = open_data(data, "test")
     with running(Recipe(threads=threads)), drawn_progress() as progress:

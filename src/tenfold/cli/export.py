@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import nn
 
 from tenfold.cli._options import Example, Json, Weights
-from tenfold.cli._run import running
+from tenfold.cli._run import open_source, running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import Folder, Source, original_of
 from tenfold.cli.recipe import Recipe
@@ -21,7 +21,7 @@ from tenfold.deploy.measure import RUNS, Measured
 from tenfold.deploy.quantise import Quantised, quantise, quantised_to_json
 from tenfold.errors import bad_value
 from tenfold.runtimes import FILES, INT8
-from tenfold.sources import Loaded, open_data, open_model
+from tenfold.sources import Loaded, open_data
 from tenfold.store.folder import load, note_file, read_report
 
 SUFFIXES = ", ".join(f"{FILES[name].suffix} for {name}" for name in FILES)
@@ -82,7 +82,7 @@ def export(
     """
     check_flags(int8, no_fuse, {"data": data, "test": test})
     recipe = original_of(folder, source, weights, example)
-    loaded = open_model(recipe.source, recipe.weights, recipe.example)
+    loaded = open_source(recipe.source, recipe.weights, recipe.example)
     model = load(folder, loaded.model)
     if int8:
         quantise_and_show(folder, loaded, model, to, out, data, test, recipe.class_mode, json)
@@ -170,6 +170,11 @@ def timing_cells(first: Measured, file: Measured) -> Iterator[str]:
 def sentence(done: Exported) -> str:
     """What was written and how it was checked."""
     batch = "any batch size" if done.dynamic else "this batch size only"
+    along = [f"axis {' and '.join(map(str, done.axes[name]))} of {name}" for name in done.axes]
+    if along:
+        batch += f", any size along {', '.join(along)}"
+    elif done.dynamic:
+        batch += ", other sizes fixed"
     wrote = f"Wrote {done.path} ({done.bytes / 1e3:,.1f} kB) for {done.to}, {batch}"
     if done.difference is None:
         return f"{wrote}; nothing was compared: {done.unchecked}."

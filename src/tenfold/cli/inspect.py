@@ -8,12 +8,12 @@ from typing import Any
 
 from tenfold.cli._flags import flags_of, with_flags
 from tenfold.cli._options import Example, Json, Source, Weights
+from tenfold.cli._run import open_source
 from tenfold.cli._tables import show_survey
 from tenfold.cli._terminal import console, say_json
 from tenfold.cli.recipe import read_planning
 from tenfold.costs import COSTS
 from tenfold.settings import PlanSettings
-from tenfold.sources import open_model
 from tenfold.survey.stage import dense_cost, survey
 
 
@@ -33,7 +33,7 @@ def inspect(
 
       tenfold inspect net.py:make --weights net.safetensors --example 1x3x32x32
     """
-    loaded = open_model(source, weights, example)
+    loaded = open_source(source, weights, example)
     settings = read_planning(flags)
     layers = survey(
         loaded.model, loaded.example, include=settings.include, exclude=settings.exclude

@@ -19,7 +19,7 @@ from tenfold.cli._options import (
     Threads,
     Weights,
 )
-from tenfold.cli._run import open_calibration, open_task, running
+from tenfold.cli._run import open_calibration, open_source, open_task, running
 from tenfold.cli._tables import show_plan
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import make_recipe
@@ -27,7 +27,6 @@ from tenfold.machine.files import check_free
 from tenfold.machine.processes import world
 from tenfold.settings import PlanSettings
 from tenfold.settings.fields import fields_of
-from tenfold.sources import open_model
 from tenfold.store.folder import write_plan
 from tenfold.store.plan_file import plan_to_json
 
@@ -57,7 +56,7 @@ def plan(flags: Mapping[str, Any], config: Config = None, json: Json = False) ->
     recipe, out = make_recipe(flags, config), flags["out"]
     if out:  # a recipe names the directory of a run
         check_free(out)
-    loaded = open_model(recipe.source, recipe.weights, recipe.example)
+    loaded = open_source(recipe.source, recipe.weights, recipe.example)
     with running(recipe), drawn_progress(world().first) as progress:
         chosen = tenfold.plan(
             loaded.model,

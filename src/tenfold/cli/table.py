@@ -9,6 +9,7 @@ import typer
 
 from tenfold.cli._flags import flags_of, with_flags
 from tenfold.cli._options import Example, Source, Weights
+from tenfold.cli._run import open_source
 from tenfold.cli._terminal import console, drawn_progress
 from tenfold.cli.recipe import read_planning
 from tenfold.costs import MEASURED
@@ -17,7 +18,6 @@ from tenfold.latency import write_folder
 from tenfold.latency.folder import SCRIPT
 from tenfold.latency.table import COST
 from tenfold.settings import PlanSettings
-from tenfold.sources import open_model
 from tenfold.survey.stage import survey
 
 Out = Annotated[str, typer.Option(help="A new folder for the models and the script.")]
@@ -43,7 +43,7 @@ def table(
 
       tenfold plan demo --budget latency=0.4@onnxruntime --latency-table phone.json
     """
-    loaded = open_model(source, weights, example)
+    loaded = open_source(source, weights, example)
     settings = read_planning(flags)
     layers = survey(
         loaded.model, loaded.example, include=settings.include, exclude=settings.exclude

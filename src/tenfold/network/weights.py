@@ -34,7 +34,12 @@ def stored_bytes(model: nn.Module) -> int:
 def read_weights(model: nn.Module, path: Path) -> None:
     """Into the model, all or nothing. Raises SafetensorError for another kind of file and
     ValueError, which says what does not fit, for the weights of another network."""
-    found, state = load_file(path), tensors_of(model)
+    fill(model, load_file(path))
+
+
+def fill(model: nn.Module, found: dict[str, Tensor]) -> None:
+    """The same from tensors by name."""
+    state = tensors_of(model)
     misfit = next(misfits(found, state), None)
     if misfit:
         raise ValueError(misfit)

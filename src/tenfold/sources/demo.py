@@ -21,7 +21,7 @@ class Demo(Source):
         """The word itself."""
         return text == "demo"
 
-    def model(self, text: str) -> tuple[nn.Module, Any]:
+    def model(self, text: str, trained: bool = True) -> tuple[nn.Module, Any]:
         """The embedded network and an image of its size."""
         return load_network(), example()
 

@@ -25,7 +25,7 @@ class PythonFile(Source):
         path, colon, function = text.rpartition(":")
         return bool(colon) and path.endswith(".py") and function.isidentifier()
 
-    def model(self, text: str) -> tuple[nn.Module, Any]:
+    def model(self, text: str, trained: bool = True) -> tuple[nn.Module, Any]:
         """What the function returns: a module, or a pair with an example. Raises InputError."""
         found = call_function(text)
         model, example = found if isinstance(found, tuple) and len(found) == 2 else (found, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,25 +18,36 @@ from tenfold.errors import PlanError, bad_value
 from tenfold.machine.files import explained, placing, placing_folder
 from tenfold.network.weights import read_weights, write_weights
 from tenfold.report import Report, Result, draw_page, report_from_json, report_to_json
+from tenfold.store.card import CARD, write_card
+from tenfold.store.of_transformers import texts_of
 from tenfold.store.plan_file import plan_from_json, plan_to_json
 from tenfold.values import Plan
 
 PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
 
 
-def save(result: Result, folder: str | Path, *, extra: Mapping[str, str] | None = None) -> Path:
+def save(
+    result: Result, folder: str | Path, *, extra: Mapping[str, str | Path] | None = None
+) -> Path:
     """Write a result to a new directory, whole or not at all; returns its path.
 
-    ``extra`` holds further text files by name. Raises InputError when the directory exists or
-    cannot be written.
+    A network of transformers gets its configuration and a model card beside it, so that
+    ``tenfold.load_pretrained`` opens the directory alone. ``extra`` holds further files by name:
+    their text, or a path to copy. Raises InputError when the directory exists or cannot be written.
     """
     target = Path(folder)
     with placing_folder(target) as part:
         write_weights(result.model, part / WEIGHTS)
         _write_json(part / PLAN, plan_to_json(result.plan))
         _write_report(part, result.report, target.name)
-        for name, text in (extra or {}).items():
-            (part / name).write_text(text, "utf-8")
+        configured = texts_of(result.model)
+        if configured:
+            configured = {**configured, CARD: write_card(result.report, result.plan, target.name)}
+        for name, content in {**configured, **(extra or {})}.items():
+            if isinstance(content, Path):
+                shutil.copyfile(content, part / name)
+            else:
+                (part / name).write_text(content, "utf-8")
     return target
 
 

@@ -145,12 +145,12 @@ def test_a_file_that_computes_something_else_is_refused(kind, small, tmp_path, m
     runtime = FILES[kind]
     write = type(runtime).write
 
-    def spoilt(self, model, inputs, path):
+    def spoilt(self, model, inputs, path, sizes=True):
         state = {name: value.clone() for name, value in model.state_dict().items()}
         nn.init.constant_(next(model.parameters()), 0.5)
-        dynamic = write(self, model, inputs, path)
+        axes = write(self, model, inputs, path, sizes)
         model.load_state_dict(state)
-        return dynamic
+        return axes
 
     monkeypatch.setattr(type(runtime), "write", spoilt)
     with pytest.raises(InputError, match=r"outputs off by .* because of stem\S* \(Conv2d\)"):

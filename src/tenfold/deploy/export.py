@@ -74,22 +74,34 @@ def export(
         plain, example = plain_copy(model), on_cpu(example)
         fused = fused and runtime.fuses
         written = as_written(runtime, plain, example) if fused else plain
-        axes = runtime.write(written, example, part)
-        unchecked, gap = runtime.unreadable(), None
-        probes = [] if unchecked else probes_of(example, axes.batch)
-        if probes:
-            gap = check(runtime, to, plain, written, probes, part)
-        if probes and axes.sizes:
-            stretched = gap_at_other_sizes(runtime, plain, written, example, axes, part)
-            if stretched is None:  # as fixed sizes it was right
-                axes = write_again(runtime, written, example, part)
-                gap = check(runtime, to, plain, written, probes, part)
-            else:
-                gap = max(gap or 0.0, stretched)
+        axes, gap, batches = write_checked(runtime, to, plain, written, example, part)
         size = bytes_in(part.parent)
-    batches = tuple(sorted({batch_of(probe) for probe in probes}))
     named = axes.by_input(input_names(plain, example))
+    unchecked = runtime.unreadable()
     return Exported(target, to, size, gap, batches, axes.batch, fused, unchecked, named)
+
+
+def write_checked(
+    runtime: FileRuntime,
+    to: str,
+    model: nn.Module,
+    written: nn.Module,
+    example: Any,
+    path: Path,
+) -> tuple[Axes, float | None, tuple[int, ...]]:
+    """What stays open in the file, the largest difference and the batch sizes that it was looked
+    for at. A file that is wrong at other sizes is written anew for the example's, but the batch."""
+    axes = runtime.write(written, example, path)
+    if runtime.unreadable():
+        return axes, None, ()
+    stretched = gap_at_other_sizes(runtime, model, written, example, axes, path)
+    if stretched is None:
+        for each in path.parent.iterdir():
+            remove(each)
+        axes, stretched = runtime.write(written, example, path, sizes=False), 0.0
+    probes = probes_of(example, axes.batch)
+    gap = check(runtime, to, model, written, probes, path)
+    return axes, max(gap, stretched), tuple(sorted({batch_of(probe) for probe in probes}))
 
 
 def gap_at_other_sizes(
@@ -100,23 +112,18 @@ def gap_at_other_sizes(
     axes: Axes,
     path: Path,
 ) -> float | None:
-    """The largest difference at other sizes than the example's, or None where the file computes
-    something else there, or nothing."""
-    probe = runs_at(model, other_sizes(example, axes.sizes))
+    """The largest difference where sizes are open, at others than the example's; None where the
+    file computes something else there, or nothing."""
+    if not axes.sizes:
+        return 0.0
+    probe = runs_at(model, other_sizes(shuffle(example), axes.sizes))
     try:
-        loaded = runtime.load(path, structure=written)
-        found, wanted = answers(loaded, shuffle(probe)), tensors_in(run(model, shuffle(probe)))
+        found = answers(runtime.load(path, structure=written), probe)
     except Exception:  # of the runtime's own
         return None
+    wanted = tensors_in(run(model, probe))
     gap = difference(wanted, found)
     return gap if gap <= tolerance(wanted) else None
-
-
-def write_again(runtime: FileRuntime, written: nn.Module, example: Any, path: Path) -> Axes:
-    """The file anew, its sizes but the batch fixed."""
-    for each in path.parent.iterdir():
-        remove(each)
-    return runtime.write(written, example, path, sizes=False)
 
 
 def check(

@@ -15,7 +15,7 @@ from tenfold.network.inputs import leaves
 from tenfold.survey import survey
 from tests.imitations import IMAGES
 
-QUICK = {"metric": "frobenius", "method": "energy"}
+QUICK = {"metric": "frobenius", "method": "energy", "formats": ["svd"]}
 EXPORTED = ("EfficientNet", "language model, tied", "GPT-2")  # each takes seconds
 DEPTHWISE = ("MobileNetV3", "EfficientNet", "ConvNeXt", "ViT", "GhostNet")  # or places of its own
 OF_TORCH = ("U-Net", "DCGAN generator", "3-D convolutions", "language model, tied")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tenfold.layers import LAYERS
+from tenfold.layers import LAYERS, show_weight
 from tenfold.values import Call, Link, Op, Site
 
 
@@ -50,7 +50,7 @@ def build(
         (kind.link if index else kind.first)(site, link, factor, bias if index == last else None)
         for index, (link, factor) in enumerate(zip(chain, factors))
     ]
-    return kind.assemble(site, links)
+    return show_weight(kind.assemble(site, links), links[-1].weight)
 
 
 def compose(chain: Sequence[Link], factors: Sequence[Tensor]) -> Tensor:

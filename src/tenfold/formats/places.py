@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tenfold.formats._base import Format
 from tenfold.formats._shared import relations, shared_links
 from tenfold.formats.chains import balance_all
-from tenfold.layers import links_of, weight_of
+from tenfold.layers import links_of, show_weight, weight_of
 from tenfold.values import Site
 
 __all__ = ["relations", "shared_links", "stand_ins"]
@@ -40,7 +40,7 @@ def stand_ins(
             source = made[relation][index] if repeated else links[0]
             own[index].weight = source.weight
         made.setdefault(relation, own)
-        modules.append(module)
+        modules.append(show_weight(module, own[-1].weight))
     return modules
 
 

@@ -2,7 +2,7 @@
 found."""
 
 from tenfold.layers._base import LAYERS, WIDE, Kind, by
-from tenfold.layers._links import filled, is_link, links_of, put_weight
+from tenfold.layers._links import filled, is_link, links_of, put_weight, show_weight
 from tenfold.layers._read import describe, kind_of, weight_of
 from tenfold.layers._ties import Place, Ties, only_looked_up, site_of, ties_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "links_of",
     "only_looked_up",
     "put_weight",
+    "show_weight",
     "site_of",
     "ties_of",
     "weight_of",

@@ -27,6 +27,14 @@ def is_link(module: nn.Module) -> bool:
     return stock and "weight" in module._parameters and kind_of(module) is not None
 
 
+def show_weight(module: nn.Module, weight: Any) -> nn.Module:
+    """The module of a chain, whose ``weight`` can be read but is not held a second time: networks
+    ask a layer's weight for its type, as T5 and CLIP do."""
+    if "weight" not in module._parameters:
+        vars(module)["weight"] = weight
+    return module
+
+
 def links_of(module: nn.Module) -> list[Any]:
     """The links of whatever stands in a layer's place, input first."""
     return [part for part in module.modules() if is_link(part)]

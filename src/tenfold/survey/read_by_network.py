@@ -1,5 +1,6 @@
-"""Layers that the network looks into: code that reads a layer's weight, asks for its class or
-hands it to a fused kernel cannot have a chain in its place."""
+"""Layers that the network looks into: code that computes with a layer's weight, asks for its class
+or hands it to a fused kernel cannot have a chain in its place. A weight's type and device may be
+read, for a chain tells them as well."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.errors import in_a_line
+from tenfold.layers import show_weight
 from tenfold.network.call import run
 from tenfold.network.difference import difference, tolerance
 from tenfold.network.inputs import leaves
@@ -29,21 +31,41 @@ def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> dict[st
     if trouble(model, list(layers.values()), example, usual) is None:
         return {}
     steady = same(usual, outputs_of(model, example))  # another draw of noise proves nothing
-    wanted = usual if steady else None
-    troubles = {name: trouble(model, [layer], example, wanted) for name, layer in layers.items()}
+    troubles = {
+        name: trouble(model, [layer], example, usual, steady) for name, layer in layers.items()
+    }
     return {name: f"the network looks into it ({why})" for name, why in troubles.items() if why}
 
 
 def trouble(
-    model: nn.Module, layers: Sequence[nn.Module], example: Any, wanted: Sequence[Tensor] | None
+    model: nn.Module,
+    layers: Sequence[nn.Module],
+    example: Any,
+    usual: Sequence[Tensor],
+    steady: bool = True,
 ) -> str | None:
-    """What goes wrong with chains of one in the place of these layers, or None."""
-    with stood_in(model, {id(layer): nn.Sequential(layer) for layer in layers}):
+    """What goes wrong with chains of one in the place of these layers, or None. Where outputs are
+    not ``steady`` they only must not be undefined where they were not."""
+    with stood_in(model, {id(layer): chain_of_one(layer) for layer in layers}):
         try:
             outputs = outputs_of(model, example)
         except Exception as error:
             return in_a_line(error)
-    return None if wanted is None or same(wanted, outputs) else OTHER
+    if steady:
+        return None if same(usual, outputs) else OTHER
+    return OTHER if undefined(outputs) and not undefined(usual) else None
+
+
+def chain_of_one(layer: nn.Module) -> nn.Module:
+    """What computes the same, with a weight of the layer's type that spoils what is computed with
+    it."""
+    spoilt = next(layer.parameters()).detach().new_full((), torch.nan)
+    return show_weight(nn.Sequential(layer), spoilt)
+
+
+def undefined(outputs: Sequence[Tensor]) -> bool:
+    """Whether some number is none."""
+    return any(bool(tensor.isnan().any()) for tensor in outputs)
 
 
 def outputs_of(model: nn.Module, example: Any) -> list[Tensor]:

@@ -179,3 +179,44 @@ def test_the_model_and_the_random_state_are_as_they_were():
     assert bool((model.head.weight.grad == 1).all())
     assert torch.equal(torch.get_rng_state(), state)
     assert not any(m._forward_hooks for m in model.modules())
+
+
+class Typed(nn.Module):
+    """Asks the weight of its second layer for its type, as T5 does."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = (nn.Linear(16, 16) for _ in range(3))
+
+    def forward(self, x):
+        return self.third(self.second(self.first(x).to(self.second.weight.dtype)))
+
+
+class Shaped(Typed):
+    """Asks for a shape, too."""
+
+    def forward(self, x):
+        return super().forward(x) * self.third.weight.shape[0]
+
+
+class Added(Typed):
+    """Computes with a weight."""
+
+    def forward(self, x):
+        return super().forward(x) + 0 * self.third.weight.norm()
+
+
+@pytest.mark.parametrize("kind", [Typed, Shaped])
+def test_a_network_may_ask_a_weight_for_its_type_and_shape(kind):
+    model, x = kind(), torch.ones(2, 16)
+    assert [site.name for site in survey(model, x).sites] == ["first", "second", "third"]
+    small = tenfold.compress(model, x, "params=0.5").model
+    assert small.double()(x.double()).dtype == torch.float64
+    assert {name for name, _ in small.named_parameters()}.isdisjoint({"second.weight"})
+    assert len(copy.deepcopy(small).state_dict()) == len(small.state_dict())
+
+
+def test_what_computes_with_a_weight_keeps_the_layer():
+    found = survey(Added(), torch.ones(2, 16))
+    assert [site.name for site in found.sites] == ["first", "second"]
+    assert "looks into it" in {r.name: r.reason for r in found.refusals}["third"]

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+OWN = ("training", "weight", "bias", "shape")
+
 
 class Posing(nn.Sequential):
     """A ``Sequential`` with the plain attributes and the class of a layer; ``pose`` makes one."""
@@ -23,7 +25,7 @@ class Posing(nn.Sequential):
         for index, link in enumerate(links):
             self.add_module(str(index), link)
         for name, value in vars(layer).items():
-            if not name.startswith("_") and name != "training":
+            if not name.startswith("_") and name not in OWN:
                 setattr(self, name, value)
         self.shape = shape
 
@@ -56,19 +58,25 @@ class PosingConv3d(Posing, nn.Conv3d):  # type: ignore[override, misc]
     """For ``nn.Conv3d``."""
 
 
+class PosingEmbedding(Posing, nn.Embedding):  # type: ignore[override, misc]
+    """For ``nn.Embedding``."""
+
+
 POSES: dict[type[nn.Module], type[Posing]] = {
     nn.Linear: PosingLinear,
     nn.Conv1d: PosingConv1d,
     nn.Conv2d: PosingConv2d,
     nn.Conv3d: PosingConv3d,
+    nn.Embedding: PosingEmbedding,
 }
 
 
 def pose(chain: nn.Module, layer: nn.Module) -> nn.Module | None:
-    """The links of a chain as one that passes for a stock layer; None for another class."""
-    made = POSES.get(type(layer))
-    if made is None:
+    """The links of a chain as one that passes for a layer, or for its stock class where it is of a
+    class of its own; None where the layer has no weight to show."""
+    weight: Any = getattr(layer, "weight", None)
+    if not isinstance(weight, Tensor):
         return None
+    made = next((posing for stock, posing in POSES.items() if isinstance(layer, stock)), Posing)
     links = list(chain) if type(chain) is nn.Sequential else [chain]
-    weight: Any = layer.weight
     return made(links, layer, weight.shape).train(chain.training)

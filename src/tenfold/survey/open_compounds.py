@@ -29,9 +29,9 @@ def open_compounds(model: nn.Module, example: Any) -> tuple[nn.Module, dict[str,
         return model, closed
     if differs(opened, example, usual, OTHER) is None:
         return opened, closed
-    wanted = usual if same(usual, outputs_of(model, example)) else None
+    steady = same(usual, outputs_of(model, example))
     for name in opened_names(opened):
-        why = differs(open_named(model, (name,)), example, wanted, OTHER)
+        why = differs(open_named(model, (name,)), example, usual, OTHER, steady)
         if why is not None:
             closed[name] = f"the network looks into it ({why})"
     return open_named(model, set(opened_names(opened)) - set(closed)), closed

@@ -1,5 +1,6 @@
-"""Layers that the network looks into: code that reads a layer's weight, asks for its class or
-hands it to a fused kernel cannot have a chain in its place."""
+"""Layers that the network looks into: code that computes with a layer's weight, asks for its class
+or hands it to a fused kernel cannot have a chain in its place. A weight's type and device may be
+read, for a chain tells them as well."""
 
 from __future__ import annotations
 
@@ -45,14 +46,13 @@ def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> Looks:
     if trouble(model, plain(layers.values()), example, usual) is None:
         return Looks({}, frozenset())
     steady = same(usual, outputs_of(model, example))  # another draw of noise proves nothing
-    wanted = usual if steady else None
     reasons, posing = {}, set()
     for name, layer in layers.items():
-        why = trouble(model, plain([layer]), example, wanted)
+        why = trouble(model, plain([layer]), example, usual, steady)
         if why is None:
             continue
         posed = pose(identity_before(layer), layer)
-        if posed and trouble(model, {id(layer): posed}, example, wanted) is None:
+        if posed and trouble(model, {id(layer): posed}, example, usual, steady) is None:
             posing.add(name)
         else:
             reasons[name] = f"the network looks into it ({why})"
@@ -73,22 +73,31 @@ def trouble(
     model: nn.Module,
     chains: Mapping[int, nn.Module],
     example: Any,
-    wanted: Sequence[Tensor] | None,
+    usual: Sequence[Tensor],
+    steady: bool = True,
 ) -> str | None:
     """What goes wrong with chains in the place of layers, by identity, or None."""
     with stood_in(model, chains):
-        return differs(model, example, wanted, OTHER)
+        return differs(model, example, usual, OTHER, steady)
 
 
 def differs(
-    model: nn.Module, example: Any, wanted: Sequence[Tensor] | None, other: str
+    model: nn.Module, example: Any, usual: Sequence[Tensor], other: str, steady: bool = True
 ) -> str | None:
-    """What goes wrong in a pass, ``other`` where its outputs are not those ``wanted``, or None."""
+    """What goes wrong in a pass, ``other`` where its outputs are not the usual ones, or None. Where
+    these are not ``steady``, outputs only must not be undefined where they were not."""
     try:
         outputs = outputs_of(model, example)
     except Exception as error:
         return in_a_line(error)
-    return None if wanted is None or same(wanted, outputs) else other
+    if steady:
+        return None if same(usual, outputs) else other
+    return other if undefined(outputs) and not undefined(usual) else None
+
+
+def undefined(outputs: Sequence[Tensor]) -> bool:
+    """Whether some number is none."""
+    return any(bool(tensor.isnan().any()) for tensor in outputs)
 
 
 def outputs_of(model: nn.Module, example: Any) -> list[Tensor]:

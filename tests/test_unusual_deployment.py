@@ -104,21 +104,32 @@ def test_a_batch_size_that_the_network_does_not_take_is_told():
         compare({"it": Single()}, noise(1, 64), batches=(1, 32), runs=1)
 
 
+@dataclass
+class Output:
+    """What a network of a library may put out."""
+
+    logits: Tensor | None
+
+
+class Wrapped(nn.Module):
+    """Puts out a value of a class of its own."""
+
+    def __init__(self, empty):
+        super().__init__()
+        self.linear, self.empty = nn.Linear(4, 4), empty
+
+    def forward(self, x):
+        return Output(None if self.empty else self.linear(x))
+
+
 def test_an_output_without_a_tensor_is_told():
-    @dataclass
-    class Output:
-        logits: Tensor
-
-    class Wrapped(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear = nn.Linear(4, 4)
-
-        def forward(self, x):
-            return Output(self.linear(x))
-
     with pytest.raises(InputError, match="must be or hold a tensor, but found Output"):
-        compare({"it": Wrapped()}, noise(1, 4), runs=1)
+        compare({"it": Wrapped(empty=True)}, noise(1, 4), runs=1)
+
+
+def test_an_output_of_a_class_of_its_own_is_timed():
+    (cell, *_) = compare({"it": Wrapped(empty=False)}, noise(1, 4), engines=("eager",), runs=1)
+    assert cell.models["it"].difference < 1e-4
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])

@@ -16,7 +16,7 @@ from tenfold.survey import survey
 from tests.imitations import IMAGES
 
 QUICK = {"metric": "frobenius", "method": "energy", "formats": ["svd"]}
-EXPORTED = ("EfficientNet", "language model, tied", "GPT-2")  # each takes seconds
+EXPORTED = ("language model, tied", "GPT-2")  # each takes seconds
 DEPTHWISE = ("MobileNetV3", "EfficientNet", "ConvNeXt", "ViT", "GhostNet")  # or places of its own
 OF_TORCH = ("U-Net", "DCGAN generator", "3-D convolutions", "language model, tied")
 TINY = {"vocab_size": 80, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import pytest
 import torch
+from rich.console import Console
 from safetensors import safe_open
 from torch import nn
 
 import tenfold
+from tenfold.cli._tables import show_survey
 from tenfold.latency.unit import units_of
 from tenfold.sense.kronecker import sum_of_products
 from tenfold.survey import survey
@@ -240,3 +244,11 @@ def test_a_tied_network_in_half_precision_stays_tied():
     result = tenfold.compress(model, TOKENS[0], "params=0.5")
     assert result.model.head[-1].weight is result.model.table[0].weight
     assert {p.dtype for p in result.model.parameters()} == {torch.bfloat16}
+
+
+def test_inspect_names_every_place():
+    console = Console(record=True, width=120, file=StringIO())
+    found = survey(seeded(Language), TOKENS[0])
+    costs = {site.name: {"params": 1.0, "macs": 1.0} for site in found.sites}
+    show_survey(console, found, costs)
+    assert "table, head" in console.export_text()

@@ -18,7 +18,7 @@ def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, f
     """Layers that can be factored, layers that cannot and why, totals."""
     rows = [
         [
-            site.name,
+            ", ".join(place.name for place in site.places),
             site.kind,
             f"{site.in_channels}→{site.out_channels}",
             "x".join(map(str, site.kernel)) or "-",

@@ -9,32 +9,34 @@ other outputs, that of a random projection.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tenfold.data.batches import rows_of
 from tenfold.data.synthesise import frozen
-from tenfold.formats.metric import Metric, Root
+from tenfold.formats.metric import RIDGE, Metric, Root
 from tenfold.layers import LAYERS
 from tenfold.network.call import call, evaluating
 from tenfold.network.padding import counted_rows, masks_of
 from tenfold.network.watch import watching
+from tenfold.sense.shrink import Spread
 from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site
 
 PATCH_LIMIT = 1300  # largest patch (channels times window) whose correlation is kept
+GRADIENTS = 256  # inputs from which gradients are had: their moments are of low rank
 
 
 @dataclass
 class Sums:
     """Running second moments of one site."""
 
-    inputs: Tensor | float = 0.0
-    outputs: Tensor | float = 0.0
-    patches: Tensor | float = 0.0
-    positions: int = 0
+    inputs: Spread = field(default_factory=Spread)
+    outputs: Spread = field(default_factory=Spread)
+    patches: Spread = field(default_factory=Spread)
     count: int = 0
 
 
@@ -43,19 +45,31 @@ def estimate_moments(
     sites: Iterable[Site],
     batches: Iterable[Any],
     task: Task | None = None,
+    ridge: float = RIDGE,
 ) -> dict[str, Metric]:
     """A metric a site from batches of inputs; the model is left as it was.
 
     Labels are drawn from torch's random state, as the ``task`` says; without one it is guessed from
     the output. Positions that a mask in the inputs marks as padding do not count. A site that no
-    gradient reaches keeps the identity on its outputs.
+    gradient reaches keeps the identity on its outputs. ``ridge`` is what the kind of inputs calls
+    for, to which the number of inputs adds.
     """
-    sums = {site.name: Sums() for site in sites}
+    found = tuple(sites)
+    sums = sum_moments(model, found, batches, task)
+    return {site.name: metric_of(sums[site.name], site.groups, ridge) for site in found}
+
+
+def sum_moments(
+    model: nn.Module, sites: Iterable[Site], batches: Iterable[Any], task: Task | None = None
+) -> dict[str, Sums]:
+    """The sums behind the metrics; gradients of the first inputs only."""
     by_name = {site.name: site for site in sites}
+    sums, seen = {name: Sums() for name in by_name}, 0
     with evaluating(model), frozen(model):
         for inputs in batches:
-            accumulate(model, by_name, sums, inputs, task)
-    return {name: metric_of(total, by_name[name].groups) for name, total in sums.items()}
+            accumulate(model, by_name, sums, inputs, task, backward=seen < GRADIENTS)
+            seen += rows_of(inputs)
+    return sums
 
 
 def accumulate(
@@ -64,8 +78,9 @@ def accumulate(
     sums: Mapping[str, Sums],
     inputs: Any,
     task: Task | None = None,
+    backward: bool = True,
 ) -> None:
-    """One batch: forward for A, backward from what the task draws for G."""
+    """One batch: forward for A, ``backward`` from what the task draws for G."""
     masks = masks_of(model, inputs)
 
     def watch(name: str) -> Any:
@@ -73,6 +88,8 @@ def accumulate(
 
         def hook(layer: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             add_inputs(sums[name], sites[name], args[0].detach(), masks)
+            if not backward:
+                return output
             if not output.requires_grad:  # a copy, for an activation may work in place on it
                 output = output.requires_grad_().clone()
             if output.requires_grad:  # not where the network itself switches gradients off
@@ -84,8 +101,10 @@ def accumulate(
         return hook
 
     hooks = {model.get_submodule(name): watch(name) for name in sites}
-    with watching(hooks), torch.enable_grad():
+    with watching(hooks), torch.set_grad_enabled(backward):
         output = call(model, inputs)
+        if not backward:
+            return
         loss = (task or guess_task(model, output)).drawn_loss(output, masks)
         if loss is not None and loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
@@ -98,12 +117,11 @@ def add_inputs(sums: Sums, site: Site, x: Tensor, masks: Masks) -> None:
     rows = kind.rows(site, x)
     # a strided layer sees fewer positions than there are; the mean over all is as good
     share = positions_of(site) / max(1, len(rows) // len(x)) if site.axes else 1.0
-    rows = counted_rows(x, rows, masks, site.name)
-    sums.inputs = sums.inputs + share * (rows.T @ rows)
+    sums.inputs.add(counted_rows(x, rows, masks, site.name), len(x), share)
     sums.count += len(x)
     if site.window > 1 and site.in_channels * site.window <= PATCH_LIMIT:
-        seen = counted_rows(x, kind.fields(site, x), masks, site.name)
-        sums.patches = sums.patches + seen.T @ seen
+        fields = counted_rows(x, kind.fields(site, x), masks, site.name)
+        sums.patches.add(fields, len(x))
 
 
 def positions_of(site: Site) -> int:
@@ -116,42 +134,35 @@ def add_gradient(sums: Sums, site: Site, grad: Tensor, masks: Masks) -> None:
     kind = LAYERS[site.kind]
     grad = kind.batched(site, grad.detach().float())
     rows = counted_rows(grad, kind.rows(site, grad), masks, site.name)
-    sums.outputs = sums.outputs + rows.T @ rows
-    sums.positions += len(rows)
+    sums.outputs.add(rows, len(grad))
 
 
-def metric_of(sums: Sums, groups: int = 1) -> Metric:
+def metric_of(sums: Sums, groups: int = 1, ridge: float = RIDGE) -> Metric:
     """Roots of the mean moments, group by group; the identity where nothing was seen."""
     if groups > 1:
-        return Metric(groups=tuple(metric_of(part_of(sums, k, groups)) for k in range(groups)))
+        parts = (part_of(sums, index, groups) for index in range(groups))
+        return Metric(groups=tuple(metric_of(part, ridge=ridge) for part in parts))
     count = max(1, sums.count)
     return Metric(
-        inputs=_root(sums.inputs, count),
-        outputs=_root(sums.outputs, max(1, sums.positions)),
-        patches=_root(sums.patches, count),
+        inputs=_root(sums.inputs, count, ridge),
+        outputs=_root(sums.outputs, max(1, sums.outputs.rows), ridge),
+        patches=_root(sums.patches, count, ridge),
     )
 
 
 def part_of(sums: Sums, index: int, groups: int) -> Sums:
     """The moments of one group's channels."""
-
-    def block(total: Tensor | float) -> Tensor | float:
-        if not isinstance(total, Tensor):
-            return total
-        size = len(total) // groups
-        own = slice(index * size, (index + 1) * size)
-        return total[own, own]
-
-    return replace(
-        sums,
-        inputs=block(sums.inputs),
-        outputs=block(sums.outputs),
-        patches=block(sums.patches),
+    return Sums(
+        sums.inputs.block(index, groups),
+        sums.outputs.block(index, groups),
+        sums.patches.block(index, groups),
+        sums.count,
     )
 
 
-def _root(total: Tensor | float, count: int) -> Root | None:
+def _root(spread: Spread, count: int, ridge: float) -> Root | None:
     """Root of a mean, or None for one that is missing, zero or not finite."""
+    total = spread.total
     if not isinstance(total, Tensor) or not bool(torch.isfinite(total).all()) or not total.any():
         return None
-    return Root.of(total.cpu() / count)
+    return Root.of(total.cpu() / count, ridge + spread.ridge())

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.curves.trace import Curve, plain_damage
-from tenfold.data.batches import rows_of
 from tenfold.formats import FORMATS
 from tenfold.layers import LAYERS, weight_of
 from tenfold.machine.processes import share
@@ -29,7 +28,6 @@ from tenfold.tasks import Masks, Task, guess_task
 
 WORTH = 1.05  # times the best error at equal cost, above which a format is not measured
 FLOOR, CEILING = 1e-12, 1e3
-ENOUGH = 8  # inputs that damages are measured on at least, where there are as many
 
 
 @dataclass(frozen=True)
@@ -80,28 +78,27 @@ def measure(
     model: nn.Module, curve: Curve, ranks: tuple[int, ...], goals: Sequence[Goal], task: Task
 ) -> tuple[float, float]:
     """Predicted relative squared error, and the divergence it causes."""
+    layer = model.get_submodule(curve.site.name)
+    with replaced(layer, sketched(model, curve, ranks)):
+        gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
+    row = torch.tensor([ranks], dtype=torch.int64)
+    error = float(FORMATS[curve.format].errors(curve.state, row))
+    return error, bounded(sum(gaps) / len(gaps))
+
+
+def sketched(model: nn.Module, curve: Curve, ranks: tuple[int, ...]) -> nn.Module:
+    """What stands in a layer's place at these ranks, from factors good enough to measure with."""
     fmt, layer = FORMATS[curve.format], model.get_submodule(curve.site.name)
     factors = fmt.sketch(curve.state, ranks)
     bias = LAYERS[curve.site.kind].bias(layer)
     dtype = weight_of(layer).dtype  # wider than surveyed in a half network
     site = replace(curve.site, dtype=dtype)
-    chain = fmt.layers(site, ranks, factors, bias).to(weight_of(layer).device).eval()
-    with replaced(layer, chain):
-        gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
-    row = torch.tensor([ranks], dtype=torch.int64)
-    return float(fmt.errors(curve.state, row)), bounded(sum(gaps) / len(gaps))
+    return fmt.layers(site, ranks, factors, bias).to(weight_of(layer).device).eval()
 
 
 def goals_of(model: nn.Module, batches: Sequence[Any]) -> list[Goal]:
-    """What the original says on the first batch, and on more where they are very small."""
-    goals: list[Goal] = []
-    seen = 0
-    for inputs in batches:
-        goals.append(Goal(inputs, masks_of(model, inputs), call_alike(model, inputs)))
-        seen += rows_of(inputs)
-        if seen >= ENOUGH:
-            break
-    return goals
+    """What the original says."""
+    return [Goal(x, masks_of(model, x), call_alike(model, x)) for x in batches]
 
 
 def distance(task: Task, output: Any, goal: Goal) -> float:
@@ -115,7 +112,7 @@ def bounded(value: float) -> float:
 
 
 def divergence(model: nn.Module, original: nn.Module, batches: Sequence[Any], task: Task) -> float:
-    """Mean distance of two networks' outputs, both in evaluation mode, on the first batches."""
+    """Mean distance of two networks' outputs, both in evaluation mode."""
     goals = goals_of(original, batches)
     gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
     return sum(gaps) / len(gaps)

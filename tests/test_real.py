@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import tenfold
+from tenfold.build.reconstruct.quadratic import pull_for
 from tenfold.curves.outcome import Judge
 from tenfold.curves.weigh import choose_sides
 from tenfold.data.apart import split_apart
@@ -113,6 +114,12 @@ def test_a_moment_of_a_few_inputs_is_trusted_less_than_one_of_many():
     assert alike.ridge() < 1e-6
 
 
+def test_fits_to_few_inputs_are_pulled_to_the_original():
+    assert pull_for(500, inputs=128, rows=100_000) == pytest.approx(0.01)
+    assert pull_for(1000, inputs=24, rows=2400) > 0.1
+    assert pull_for(1000, inputs=2000, rows=30_000) < 0.02
+
+
 def test_a_layer_wider_than_its_inputs_is_not_cut_to_their_number():
     model = seeded(lambda: Mlp(classes=400))
     with torch.no_grad():
@@ -192,6 +199,17 @@ def test_a_plan_made_with_calibration_is_not_applied_poorer():
     tenfold.apply(plan, model, calibration=data)
 
 
+def test_an_older_plan_that_noise_measured_takes_weights_as_they_are():
+    plan = tenfold.plan(seeded(Mlp), torch.zeros(1, 24), "params=0.6", metric="frobenius")
+    body = {**plan_to_json(plan), "tenfold_plan": 2, "origin": "noise"}
+    del body["forecast"]
+    for choice in body["choices"]:
+        choice.pop("metric")
+    assert {choice.metric for choice in plan_from_json(body).choices} == {"plain"}
+    body["origin"] = "synthetic"
+    assert {choice.metric for choice in plan_from_json(body).choices} == {"both"}
+
+
 def test_padding_changes_no_moment():
     model = seeded(Tokens)
     ids = torch.randint(40, (6, 9))
@@ -226,6 +244,20 @@ def test_the_forecast_tells_a_network_that_works_from_one_that_is_destroyed():
     assert better.forecast.agreement >= 0.9
     told = plan_from_json(plan_to_json(gone.plan))
     assert told.forecast == gone.plan.forecast
+
+
+def test_outputs_that_decide_nothing_are_forecast_input_by_input():
+    class Values(Mlp):
+        def forward(self, x):
+            return torch.relu(super().forward(x))
+
+    torch.manual_seed(0)
+    model, data = seeded(Values), torch.randn(64, 24)
+    plan = tenfold.plan(model, data[:1], "params=0.5", calibration=data, task="regression")
+    assert plan.forecast.kind == "outputs"
+    assert 0 < plan.forecast.agreement < 1
+    assert 1e-4 < plan.forecast.spread < 0.1
+    assert "within" in say_forecast(plan)
 
 
 def test_each_layer_is_weighed_where_it_does_least_damage():

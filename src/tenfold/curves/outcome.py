@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from tenfold.curves.damage import Goal, goals_of
 from tenfold.data.batches import rows_of
 from tenfold.network.call import call_alike, evaluating
-from tenfold.tasks import Task
+from tenfold.tasks import Task, parts_of
+from tenfold.tasks._own import Own
 from tenfold.values import Forecast
 
 
@@ -57,8 +58,34 @@ def agreement_of(task: Task, output: Any, goal: Goal) -> tuple[str, Tensor]:
     """The kind of agreement, and its value input by input where that can be told."""
     decisions = task.agreement(output, goal.output, goal.masks)
     if decisions is None:
-        far = task.distance(output, goal.output, goal.masks)
-        near = max(0.0, 1 - math.sqrt(far)) if math.isfinite(far) and far >= 0 else 0.0
-        return "outputs", torch.full((rows_of(goal.inputs),), near, dtype=torch.float64)
+        return "outputs", torch.tensor(nearness(task, output, goal), dtype=torch.float64)
     inputs = min(rows_of(goal.inputs), len(decisions))
     return "decisions", torch.stack([part.mean() for part in decisions.tensor_split(inputs)])
+
+
+def nearness(task: Task, output: Any, goal: Goal) -> list[float]:
+    """1 less the relative distance of the outputs, input by input where every tensor has a row for
+    each, else once for the batch."""
+    rows = rows_of(goal.inputs)
+    mine, theirs = parts_of(output), parts_of(goal.output)
+    tensors = (*mine.values(), *theirs.values())
+    if not tensors or isinstance(task, Own) or any(len_of(x) != rows for x in tensors):
+        return [near(task.distance(output, goal.output, goal.masks))] * rows
+    return [
+        near(task.distance(row(mine, k), row(theirs, k), row(goal.masks, k))) for k in range(rows)
+    ]
+
+
+def near(distance: float) -> float:
+    """Between 0 and 1, from a squared relative distance."""
+    return max(0.0, 1 - math.sqrt(distance)) if math.isfinite(distance) and distance >= 0 else 0.0
+
+
+def len_of(x: Tensor) -> int:
+    """The size of the first mode; 0 for a single number."""
+    return len(x) if x.ndim else 0
+
+
+def row(tensors: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
+    """One row of every tensor."""
+    return {name: x[index : index + 1] for name, x in tensors.items()}

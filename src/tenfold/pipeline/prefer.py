@@ -95,9 +95,24 @@ def plainer_plans(
         plan = search(survey, found.curves, damages, limits, settings=asked)
         yield Candidate(on_sides(plan, sides), found.curves)
     if any(side != "plain" for side in sides.values()):
-        curves = trace_curves(model, survey, formats=settings.formats, round_to=step)
+        curves = in_frobenius(model, survey, found, sides, step)
         plain = search(survey, curves, [plain_damage(c) for c in curves], limits, settings=settings)
         yield Candidate(on_sides(plain, dict.fromkeys(sides, "plain")), curves)
+
+
+def in_frobenius(
+    model: nn.Module, survey: Survey, found: Candidate, sides: Mapping[str, str], step: Any
+) -> list[Curve]:
+    """The curves of weights as they are, of which some layers have theirs already."""
+    others = tuple(site for site in survey.sites if sides.get(site.name) != "plain")
+    traced = trace_curves(
+        model,
+        replace(survey, sites=others),
+        formats=found.plan.settings.formats,
+        round_to=step,
+    )
+    fresh = {(curve.site.name, curve.format): curve for curve in traced}
+    return [fresh.get((curve.site.name, curve.format), curve) for curve in found.curves]
 
 
 def on_sides(plan: Plan, sides: Mapping[str, str]) -> Plan:

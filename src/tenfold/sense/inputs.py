@@ -109,15 +109,20 @@ def from_statistics(
     seed: int,
     progress: Progress,
 ) -> Inputs:
-    """Two sets that meet the BatchNorm statistics, each made by itself."""
-    count = most or within(WORK, 6 * STEPS * per_input(survey, example), IMAGES)
+    """Two sets that meet the BatchNorm statistics, each made by itself; those that only measure in
+    half the steps."""
+    steps = {"seen": STEPS, "apart": STEPS // 2}
+    work = 3 * sum(steps.values()) * per_input(survey, example)
+    count = most or within(WORK, work, IMAGES)
 
     def make() -> dict[str, Tensor]:
         torch.manual_seed(seed)
-        names = ("seen", "apart")
-        return {name: synthesise(model, example, count, progress=progress) for name in names}
+        return {
+            name: synthesise(model, example, count, steps=number, progress=progress)
+            for name, number in steps.items()
+        }
 
-    made = cached(("sensed", count, STEPS, seed, tuple(example.shape[1:])), model, make)
+    made = cached(("sensed", count, *steps.values(), seed, tuple(example.shape[1:])), model, make)
     return Inputs(Split(made["seen"].split(BATCH), made["apart"].split(BATCH)), "synthetic")
 
 

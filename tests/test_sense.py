@@ -74,9 +74,9 @@ def test_moments_are_those_of_a_linear_layer_worked_by_hand():
     sites = survey(model, x[:1]).sites
     sums = {"0": Sums()}
     accumulate(model, {"0": sites[0]}, sums, x)
-    assert torch.allclose(sums["0"].inputs, x.T @ x, atol=1e-4)
+    assert torch.allclose(sums["0"].inputs.total, x.T @ x, atol=1e-4)
     direction = model[1].weight.detach()[0]
-    found = sums["0"].outputs / sums["0"].outputs.trace()
+    found = sums["0"].outputs.total / sums["0"].outputs.total.trace()
     assert torch.allclose(found, torch.outer(direction, direction) / direction.square().sum())
 
 

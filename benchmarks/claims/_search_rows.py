@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,8 +17,10 @@ from tenfold.build.rebuild import rebuild
 from tenfold.build.reconstruct import reconstruct
 from tenfold.curves import measure_damages
 from tenfold.curves.trace import Curve, plain_damage, trace_curves
+from tenfold.curves.weigh import choose_sides
 from tenfold.machine.progress import Clock
-from tenfold.pipeline.realise import fitted_on
+from tenfold.pipeline.prefer import on_sides
+from tenfold.pipeline.realise import fitted_on, judge_of
 from tenfold.search import search
 from tenfold.search.budget import resolve_budget
 from tenfold.sense import Sensed, sense
@@ -50,6 +52,7 @@ class Menu:
     sensed: Sensed
     curves: Sequence[Curve]
     damages: Sequence[Tensor]
+    sides: Mapping[str, str] = field(default_factory=dict)
 
 
 def plain_menu(trial: Trial, sites: Survey) -> Menu:
@@ -63,11 +66,14 @@ def sensed_menu(trial: Trial, sites: Survey) -> tuple[Menu, dict[str, float]]:
     clock = Clock()
     sensed = sense(trial.model, sites, trial.example)
     clock.lap("sense")
-    curves = trace_curves(trial.model, sites, sensed.metrics)
+    sides = choose_sides(trial.model, sites, sensed.metrics, sensed.apart, sensed.task)
+    clock.lap("weigh")
+    metrics = {name: sensed.metrics[name].on(side) for name, side in sides.items()}
+    curves = trace_curves(trial.model, sites, metrics)
     clock.lap("curves")
-    damages = measure_damages(trial.model, curves, sensed.batches)
+    damages = measure_damages(trial.model, curves, sensed.apart, task=sensed.task)
     clock.lap("measure")
-    return Menu(sites, sensed, curves, damages), clock.laps
+    return Menu(sites, sensed, curves, damages, sides), clock.laps
 
 
 def search_row(trial: Trial, menu: Menu, method: str) -> dict[str, Any]:
@@ -84,11 +90,13 @@ def search_row(trial: Trial, menu: Menu, method: str) -> dict[str, Any]:
             settings=PlanSettings(method=method),
         )
         seconds = time.perf_counter() - began
+        plan = on_sides(plan, menu.sides)
         built = rebuild(trial.model, plan, menu.sensed.metrics)
         alone = trial.lost(built)
         if menu.sensed.batches:
-            inputs = fitted_on(menu.sensed)
-            built = reconstruct(trial.model, built, plan, inputs, menu.sensed.metrics)
+            inputs, judge = fitted_on(menu.sensed), judge_of(trial.model, menu.sensed)
+            metrics = menu.sensed.metrics
+            built = reconstruct(trial.model, built, plan, inputs, metrics, judge=judge)
         row[f"{times:g}x"] = {
             "lost": trial.lost(built),
             "alone": alone,

@@ -77,8 +77,8 @@ def plan_in_stages(
     sensed = watch.time("sense", lambda: sense(model, sites, example, metric=metric))
     curves = watch.time("curves", lambda: trace_curves(model, sites, sensed.metrics))
     if sensed.batches:
-        inputs = sensed.batches[0]
-        damages = watch.time("measure", lambda: measure_damages(model, curves, [inputs]))
+        apart = sensed.apart
+        damages = watch.time("measure", lambda: measure_damages(model, curves, apart))
     else:
         damages = [plain_damage(curve) for curve in curves]
     limits = resolve_budget({"params": 1 / times}, sites.totals)

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from tenfold.settings import PlanSettings
 
+HARDLY, FAR = 0.8, 0.5  # agreement below which decisions, or plain outputs, are of little use
+
 Real: TypeAlias = "int | float | Tensor"  # a channel count: an integer, relaxed, or many at once
 
 
@@ -172,7 +174,8 @@ class Limit:
 class Choice:
     """What a plan does with one site. ``error`` is the predicted relative error of the weight
     (norm, not squared, in the metric of the plan); ``damage`` its share of the predicted output
-    error; ``reason`` says why a layer was left alone."""
+    error; ``reason`` says why a layer was left alone; ``metric`` on which side its error is
+    weighed, ``"both"``, ``"inputs"`` or ``"plain"``."""
 
     site: str
     format: str
@@ -183,22 +186,49 @@ class Choice:
     before: Mapping[str, float]
     reason: str = ""
     poses: bool = False  # whether the chain passes for a layer of the same class
+    metric: str = "both"
 
 
 @dataclass(frozen=True)
 class ExampleShape:
-    """Shape and type of a single input tensor, from which its like can be made again."""
+    """Shape and type of a single input tensor, from which its like can be made again; with its
+    numbers, ``(batch, time)``, where these are ids of tokens."""
 
     shape: tuple[int, ...]
     dtype: str
+    ids: tuple[tuple[int, ...], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What to expect, measured on inputs that made nothing of the plan.
+
+    ``agreement`` is the share of decisions in which the compressed network follows the original,
+    with its standard error over inputs, ``spread``; for outputs that decide nothing it is 1 less
+    the relative distance (root of the squared error over the squared size), not below 0. ``kind``
+    says which: ``"decisions"`` or ``"outputs"``. ``enough``, where the network will hardly work,
+    is the nearest budget at which agreement is 95 %, as ``"params=0.8"``.
+    """
+
+    agreement: float
+    spread: float
+    inputs: int
+    kind: str = "decisions"
+    enough: str = ""
+
+    @property
+    def hardly(self) -> bool:
+        """Whether the network will hardly work without more."""
+        return self.agreement < (HARDLY if self.kind == "decisions" else FAR)
 
 
 @dataclass(frozen=True)
 class Plan:
     """Per layer the format and ranks, with what was asked and what is predicted. No tensors.
 
-    ``origin`` says what the metric was sensed on: ``"synthetic"``, ``"calibration"``, ``"noise"``
-    or ``"frobenius"``. ``measured`` holds, by cost, how a measured limit was reached; ``tuning``
+    ``origin`` says what the metric was sensed on: ``"synthetic"``, ``"tokens"``, ``"calibration"``,
+    ``"noise"`` or ``"frobenius"``. ``forecast`` is None where there were no inputs to measure on.
+    ``measured`` holds, by cost, how a measured limit was reached; ``tuning``
     the settings of a fine-tuning that followed; ``task``, by name, what the outputs are for,
     ``""`` in plans of before.
     """
@@ -216,6 +246,7 @@ class Plan:
     measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tuning: Mapping[str, Any] | None = None
     task: str = ""  # what the outputs are for, as stated or guessed
+    forecast: Forecast | None = None
     trace: tuple[Mapping[str, float], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
 

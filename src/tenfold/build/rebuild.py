@@ -40,7 +40,7 @@ def rebuild(
     def factor(choice: Choice) -> tuple[Tensor, ...]:
         fmt, layer = FORMATS[choice.format], model.get_submodule(choice.site)
         site, weight = describe(layer, choice.site), weight_of(layer).detach().cpu()
-        metric = metrics.get(choice.site, Metric())
+        metric = metrics.get(choice.site, Metric()).on(choice.metric)
         return fmt.factors(fmt.analyse(site, weight, metric), choice.ranks)
 
     chosen = planned(model, plan)

@@ -9,6 +9,7 @@ from rich.console import Console
 from tenfold.cli._terminal import amount, table
 from tenfold.costs import COSTS, cost_named
 from tenfold.report import Report
+from tenfold.report.say_forecast import say_forecast, say_warning
 from tenfold.values import Plan, Survey, spared
 
 PROVED = 1e-6  # a gap that rounding makes
@@ -71,6 +72,10 @@ def show_plan(out: Console, plan: Plan) -> None:
         stated = "as stated" if plan.settings.task else "guessed; --task states another"
         out.print(f"The outputs are compared for the task {plan.task} ({stated}).")
     show_gap(out, plan.gap)
+    if plan.forecast is not None:
+        out.print(f"Forecast: {say_forecast(plan)}.")
+    if warning := say_warning(plan):
+        out.print(warning, style="bold")
 
 
 def show_report(out: Console, report: Report) -> None:

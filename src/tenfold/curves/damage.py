@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from tenfold.curves.likes import Points, numbers_in, points_of, points_of_likes
 from tenfold.curves.trace import Curve, plain_damage
-from tenfold.data.batches import rows_of
 from tenfold.formats import FORMATS
 from tenfold.formats.places import stand_ins
 from tenfold.layers import LAYERS, weight_of
@@ -32,7 +31,6 @@ from tenfold.values import Site
 
 WORTH = 1.05  # times the best error at equal cost, above which a format is not measured
 FLOOR, CEILING = 1e-12, 1e3
-ENOUGH = 8  # inputs that damages are measured on at least, where there are as many
 
 
 @dataclass(frozen=True)
@@ -84,30 +82,28 @@ def measure(
 ) -> tuple[float, float]:
     """Predicted relative squared error, and the divergence it causes; not a number where no input
     reaches the layer, as an expert without a token."""
+    with replaced(sketched(model, curve, ranks)) as reached:
+        gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
+    row = torch.tensor([ranks], dtype=torch.int64)
+    gap = bounded(sum(gaps) / len(gaps)) if any(reached) else math.nan
+    return float(FORMATS[curve.format].errors(curve.state, row)), gap
+
+
+def sketched(model: nn.Module, curve: Curve, ranks: tuple[int, ...]) -> dict[nn.Module, nn.Module]:
+    """What stands in the place of each layer of a site at these ranks, from factors good enough to
+    measure with."""
     fmt, places = FORMATS[curve.format], curve.site.places
     layers = [model.get_submodule(place.name) for place in places]
     weight = weight_of(layers[0])
     biases = [LAYERS[place.kind].bias(layer) for place, layer in zip(places, layers)]
     site = in_type(curve.site, weight.dtype)  # wider than surveyed in a half network
     chains = stand_ins(fmt, site, ranks, fmt.sketch(curve.state, ranks), biases)
-    moved = {layer: chain.to(weight.device).eval() for layer, chain in zip(layers, chains)}
-    with replaced(moved) as reached:
-        gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
-    row = torch.tensor([ranks], dtype=torch.int64)
-    gap = bounded(sum(gaps) / len(gaps)) if any(reached) else math.nan
-    return float(fmt.errors(curve.state, row)), gap
+    return {layer: chain.to(weight.device).eval() for layer, chain in zip(layers, chains)}
 
 
 def goals_of(model: nn.Module, batches: Sequence[Any]) -> list[Goal]:
-    """What the original says on the first batch, and on more where they are very small."""
-    goals: list[Goal] = []
-    seen = 0
-    for inputs in batches:
-        goals.append(Goal(inputs, masks_of(model, inputs), call_alike(model, inputs)))
-        seen += rows_of(inputs)
-        if seen >= ENOUGH:
-            break
-    return goals
+    """What the original says."""
+    return [Goal(x, masks_of(model, x), call_alike(model, x)) for x in batches]
 
 
 def distance(task: Task, output: Any, goal: Goal) -> float:
@@ -121,7 +117,7 @@ def bounded(value: float) -> float:
 
 
 def divergence(model: nn.Module, original: nn.Module, batches: Sequence[Any], task: Task) -> float:
-    """Mean distance of two networks' outputs, both in evaluation mode, on the first batches."""
+    """Mean distance of two networks' outputs, both in evaluation mode."""
     goals = goals_of(original, batches)
     gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
     return sum(gaps) / len(gaps)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+SIDES = ("both", "inputs", "plain")
 TINY = 1e-70  # its inverse root is still a float32
 RIDGE = 0.3  # chosen on held-out training images among 0.001, 0.03, 0.3 and 1
 
@@ -50,6 +51,15 @@ class Metric:
     def turned(self) -> Metric:
         """That of the transposed weight."""
         return Metric(inputs=self.outputs, outputs=self.inputs)
+
+    def on(self, side: str) -> Metric:
+        """The metric on a side of ``SIDES``: of both, of the inputs alone, or the identity."""
+        if side == "both":
+            return self
+        if side == "plain":
+            return Metric()
+        parts = tuple(part.on(side) for part in self.groups)
+        return Metric(self.inputs, None, self.patches, parts)
 
     def per_group(self, groups: int) -> tuple[Metric, ...]:
         """The metric of each of so many groups."""

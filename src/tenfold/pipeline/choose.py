@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tenfold.compounds import open_for
 from tenfold.costs import Target
 from tenfold.curves import measure_damages
+from tenfold.curves.outcome import Judge
 from tenfold.curves.trace import (
     Curve,
     Step,
@@ -20,12 +21,16 @@ from tenfold.curves.trace import (
     plain_damage,
     trace_curves,
 )
+from tenfold.curves.weigh import choose_sides
+from tenfold.data.apart import thinned
 from tenfold.data.batches import check_batched
 from tenfold.latency import Ruler, Table, settle, start_gauge, start_ruler, table_for
 from tenfold.latency.settle import Find
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Clock, Progress
 from tenfold.network.guest import Guest
+from tenfold.pipeline.enough import with_way_out
+from tenfold.pipeline.prefer import Candidate, on_sides, plainer_plans, prefer
 from tenfold.search import METHODS, check_reachable, predict, search
 from tenfold.search.budget import (
     BudgetSpec,
@@ -35,11 +40,17 @@ from tenfold.search.budget import (
     usual_step,
 )
 from tenfold.sense import Sensed, sense
+from tenfold.sense.inputs import per_input, within
 from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tenfold.tasks import Purpose
 from tenfold.values import ExampleShape, Limit, Plan, Survey
+
+MEASURING = 4e11  # multiply-accumulates that measuring damages may take
+PASSES = 16  # of the network a layer, half of that without a kernel
+MOST = 64  # inputs that damages are measured on
+LARGEST = 4096  # tokens of an example that a plan writes down
 
 
 @dataclass(frozen=True)
@@ -100,25 +111,38 @@ def choose(
     clock.lap("survey")
     sensed = sense_once(opened, surveyed.survey, settings, calibration, purpose, progress)
     clock.lap("sense")
+    few = affordable(opened, surveyed.survey, sensed)
+    sides = sides_of(opened.exact, surveyed.survey, sensed, few, progress)
+    clock.lap("weigh")
     curves = trace_curves(
         opened.exact,
         surveyed.survey,
-        sensed.metrics,
+        {name: sensed.metrics[name].on(side) for name, side in sides.items()},
         formats=settings.formats,
         round_to=request.step,
         progress=progress,
     )
     clock.lap("curves")
-    damages = damages_of(opened.exact, curves, sensed, progress)
+    damages = damages_of(opened.exact, curves, sensed, few, progress)
     clock.lap("measure")
-    find = finder(guest, request, settings, sensed)
+    find = finder(guest, request, settings, sensed, sides)
+
+    def search_within(limits: Sequence[Limit]) -> Plan:
+        return find(surveyed.survey, curves, damages, limits)
 
     def within(limits: Sequence[Limit]) -> Plan:
-        return on_first_process(lambda: find(surveyed.survey, curves, damages, limits))
+        return on_first_process(lambda: search_within(limits))
 
     plan = on_first_process(lambda: decide(guest, request, surveyed, curves, damages, find))
     if request.target is not None:
         clock.lap(request.target.cost)
+    found = Candidate(plan, curves)
+    plan = on_first_process(
+        lambda: preferred(
+            opened, request, surveyed, found, damages, sensed, sides, search_within, progress
+        )
+    )
+    clock.lap("compare")
     plan = replace(plan, seconds={**clock.laps, **plan.seconds})
     again = partial(predict, curves, damages)
     return Chosen(plan, guest, sensed, surveyed.survey, surveyed.limits, within, again)
@@ -177,13 +201,63 @@ def sense_once(
     )
 
 
-def finder(guest: Guest, request: Request, settings: PlanSettings, sensed: Sensed) -> Find:
+def affordable(guest: Guest, sites: Survey, sensed: Sensed) -> tuple[Any, ...]:
+    """As many of the inputs apart as every layer can be measured on within ``MEASURING``."""
+    if not sensed.apart:
+        return ()
+    passes = sum(PASSES if site.window > 1 else PASSES // 2 for site in sites.sites)
+    count = within(MEASURING, passes * per_input(sites, guest.example), MOST)
+    return thinned(guest.exact, sensed.apart, count)
+
+
+def sides_of(
+    model: nn.Module, sites: Survey, sensed: Sensed, few: Sequence[Any], progress: Progress
+) -> dict[str, str]:
+    """On which side of its metric each layer's error is weighed; none where nothing was sensed."""
+    if not sensed.apart:
+        return {}
+    return choose_sides(model, sites, sensed.metrics, few, sensed.task, progress)
+
+
+def preferred(
+    guest: Guest,
+    request: Request,
+    surveyed: Surveyed,
+    found: Candidate,
+    damages: Sequence[Tensor],
+    sensed: Sensed,
+    sides: Mapping[str, str],
+    within: Callable[[Sequence[Limit]], Plan],
+    progress: Progress,
+) -> Plan:
+    """The searched plan, or a plainer one that shifts outputs less, with its forecast. A method
+    that was asked for by name is not replaced, nor is a plan that a clock has settled."""
+    if not sensed.apart or sensed.task is None:
+        return found.plan
+    judge = Judge(guest.exact, sensed.apart, sensed.task)
+    free = found.plan.method == PlanSettings().method and request.target is None
+    others = plainer_plans(
+        guest.exact, surveyed.survey, found, damages, surveyed.limits, sides, request.step
+    )
+    best = prefer(guest.exact, found, list(others) if free else [], judge, progress)
+    forecast = with_way_out(guest.exact, best.forecast, best.plan, found.curves, within, judge)
+    return replace(best.plan, forecast=forecast)
+
+
+def finder(
+    guest: Guest,
+    request: Request,
+    settings: PlanSettings,
+    sensed: Sensed,
+    sides: Mapping[str, str],
+) -> Find:
     """The search with these settings, and what a plan notes beside its choices."""
     shape = shape_of(guest.example)
     measured = {request.target.cost: request.target.noted()} if request.target else {}
 
     def find(*problem: Any) -> Plan:
         plan = search(*problem, settings=settings, origin=sensed.origin, example=shape)
+        plan = on_sides(plan, sides)
         return replace(plan, measured=measured, task=sensed.task.name if sensed.task else "")
 
     return find
@@ -208,16 +282,23 @@ def decide(
 
 
 def damages_of(
-    model: nn.Module, curves: Sequence[Curve], sensed: Sensed, progress: Progress
+    model: nn.Module,
+    curves: Sequence[Curve],
+    sensed: Sensed,
+    few: Sequence[Any],
+    progress: Progress,
 ) -> list[Tensor]:
     """Measured where there are inputs to measure on, else the squared error in the metric."""
-    if not sensed.batches:
+    if not sensed.apart:
         return [plain_damage(curve) for curve in curves]
-    return measure_damages(model, curves, sensed.batches, progress, sensed.task)
+    return measure_damages(model, curves, few, progress, sensed.task)
 
 
 def shape_of(example: Any) -> ExampleShape | None:
-    """Shape and type of a single tensor; None for anything else."""
+    """Shape and type of a single tensor, with the ids of a few tokens; None for anything else."""
     if not isinstance(example, Tensor):
         return None
-    return ExampleShape(tuple(example.shape), str(example.dtype).removeprefix("torch."))
+    whole = not (example.is_floating_point() or example.is_complex())
+    small = whole and example.ndim == 2 and example.numel() <= LARGEST
+    ids = tuple(tuple(row) for row in example.tolist()) if small else None
+    return ExampleShape(tuple(example.shape), str(example.dtype).removeprefix("torch."), ids)

@@ -24,20 +24,23 @@ from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.guest import Guest, hosting
 from tenfold.network.half import HALF
+from tenfold.network.inputs import to_device
+from tenfold.network.plain import plain_inputs
 from tenfold.pipeline.choose import check_settings, choose, shape_of
 from tenfold.pipeline.purpose import purpose_of, read_planning, training_for
-from tenfold.pipeline.realise import build, check_depth, refine_together
+from tenfold.pipeline.realise import build, check_depth, judge_of, refine_together
 from tenfold.pipeline.resume import planned_once
 from tenfold.report import Result, make_report
 from tenfold.search.budget import BudgetSpec
 from tenfold.sense import Sensed, sense
+from tenfold.sense.stage import FITTED
 from tenfold.settings import PlanSettings
 from tenfold.survey import check_finite, survey
 from tenfold.tasks import Purpose, recall_task
 from tenfold.training import TuneSettings, tune
 from tenfold.training.lock import holding_lock
 from tenfold.training.settings import settings_for
-from tenfold.values import Plan
+from tenfold.values import Forecast, Plan
 
 
 def plan(
@@ -82,33 +85,41 @@ def apply(
     model: nn.Module,
     *,
     calibration: Iterable[Any] | None = None,
+    example: Any = None,
     progress: Progress = silent,
 ) -> nn.Module:
     """Build what a plan says, on the model it was made for or on another checkpoint of it.
 
     The factors are fitted in the metric that the plan was made in, sensed anew on this model;
-    for a plan made with ``calibration``, pass such batches again.
+    for a plan made with ``calibration``, pass such batches again, and for one of a model with
+    several inputs the ``example``.
 
     Returns a new module of stock layers; ``model`` is not changed. Raises PlanError when the
-    plan does not fit the model, InputError when only calibration batches could show what its
-    layers see and there are none.
+    plan does not fit the model, InputError when only calibration batches or an example could show
+    what its layers see and there are none: such a plan is never built poorer without a word.
     """
     with hosting(model, seed=plan.settings.seed) as guest:
         model = guest.model
         check_finite(model)
         opened = open_for(guest.exact, (choice.site for choice in plan.choices))
         planned(opened, plan)
-        sensed = sense_again(plan, opened, calibration, progress)
+        sensed = sense_again(plan, opened, calibration, example, progress)
         return narrowed(build(guest.exact, plan, sensed, progress), model, plan)
 
 
 def sense_again(
-    plan: Plan, model: nn.Module, calibration: Iterable[Any] | None, progress: Progress
+    plan: Plan, model: nn.Module, calibration: Iterable[Any] | None, shown: Any, progress: Progress
 ) -> Sensed:
     """The metric a plan was made in; calibration batches where there are some."""
-    if plan.origin in ("frobenius", "noise"):
+    if plan.origin == "frobenius" or not needs_sensing(plan):
         return Sensed()
-    example = example_again(plan, model, calibration)
+    if plan.origin == "calibration" and calibration is None:
+        raise bad_value(
+            "A plan that was made with calibration must be applied with it",
+            "none",
+            "pass calibration=... as when it was planned",
+        )
+    example = example_again(plan, model, calibration, shown)
     sites = survey(model, example, include=tuple(choice.site for choice in plan.choices))
     seed = plan.settings.seed
     return on_first_process(
@@ -116,6 +127,7 @@ def sense_again(
             model,
             sites,
             example,
+            metric="noise" if plan.origin == "noise" else "auto",
             calibration=calibration,
             purpose=Purpose(recall_task(plan.task)),
             seed=seed,
@@ -124,18 +136,32 @@ def sense_again(
     )
 
 
-def example_again(plan: Plan, model: nn.Module, calibration: Iterable[Any] | None) -> Any:
-    """An input like the one that the plan was made for: zeros, or the first calibration batch."""
+def needs_sensing(plan: Plan) -> bool:
+    """Whether a layer's error is weighed, or fitted to what is sensed."""
+    if plan.origin in FITTED:
+        return True
+    return any(choice.format != "dense" and choice.metric != "plain" for choice in plan.choices)
+
+
+def example_again(
+    plan: Plan, model: nn.Module, calibration: Iterable[Any] | None, shown: Any
+) -> Any:
+    """An input like the one that the plan was made for: the one that is shown, or that the plan
+    tells, or the first calibration batch."""
     weight = next(model.parameters())
+    if shown is not None:
+        return to_device(plain_inputs(shown), weight.device)
     if plan.example is not None:
         dtype = getattr(torch, plan.example.dtype)
         dtype = weight.dtype if dtype in HALF else dtype
+        if plan.example.ids is not None:
+            return torch.tensor(plan.example.ids, dtype=dtype, device=weight.device)
         return torch.zeros(plan.example.shape, dtype=dtype, device=weight.device)
     if calibration is None:
         raise bad_value(
-            "A plan of a model with several inputs, made with calibration, must be applied with it",
+            "A plan of a model with several inputs must be applied with an example",
             "none",
-            "pass calibration=... as when it was planned",
+            "pass example=... as when it was planned",
         )
     return read_batch(next(guarded(calibration)), weight.device).inputs
 
@@ -233,7 +259,15 @@ def plan_and_build(
         plan, built = refine_together(chosen, settings.seed, progress)
     else:
         plan, built = chosen.plan, build(guest.exact, chosen.plan, chosen.sensed, progress)
+    judge = judge_of(guest.exact, chosen.sensed)
+    if judge is not None:
+        plan = replace(plan, forecast=renewed(plan.forecast, judge.forecast(built)))
     return plan, narrowed(built, guest.model, plan)
+
+
+def renewed(before: Forecast | None, now: Forecast) -> Forecast:
+    """What to expect of the network as it is built, with the way out that was found before."""
+    return replace(now, enough=before.enough) if before is not None and now.hardly else now
 
 
 def measured_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Pair | None:

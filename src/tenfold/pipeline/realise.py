@@ -14,6 +14,7 @@ from tenfold.build.reconstruct import reconstruct
 from tenfold.build.refine import refine
 from tenfold.costs import cost_named
 from tenfold.curves import divergence
+from tenfold.curves.outcome import Judge
 from tenfold.data.augment import mirrored
 from tenfold.data.synthetic import synthetic_inputs
 from tenfold.errors import bad_value
@@ -39,7 +40,16 @@ def build(model: nn.Module, plan: Plan, sensed: Sensed, progress: Progress) -> n
     built = rebuild(model, plan, sensed.metrics, progress)
     if not sensed.typical:
         return built
-    return reconstruct(model, built, plan, fitted_on(sensed), sensed.metrics, progress)
+    judge = judge_of(model, sensed)
+    return reconstruct(model, built, plan, fitted_on(sensed), sensed.metrics, progress, judge)
+
+
+def judge_of(model: nn.Module, sensed: Sensed) -> Judge | None:
+    """The original on the inputs held apart; None where there are none."""
+    if not sensed.apart:
+        return None
+    task = sensed.task or guess_task(model, run(model, sensed.apart[0]))
+    return Judge(model, sensed.apart, task)
 
 
 def fitted_on(sensed: Sensed) -> list[Any]:

@@ -16,6 +16,7 @@ from tenfold.layers import ties_of
 from tenfold.machine.conditions import environment
 from tenfold.machine.schema import Step
 from tenfold.report.compare_work import same_work
+from tenfold.report.say_forecast import say_forecast, say_warning
 from tenfold.values import Choice, Plan, Refusal, plain
 
 KEY = "tenfold_report"
@@ -116,9 +117,17 @@ def make_report(
         trace=plan.trace,
         seconds=dict(plan.seconds),
         environment=environment(),
-        measured={**(say_pair(limits, pair) if pair else {}), **work},
+        measured={**(say_pair(limits, pair) if pair else {}), **work, **expected(plan)},
         history=history,
     )
+
+
+def expected(plan: Plan) -> dict[str, str]:
+    """The forecast in words, and that the network will hardly work where it says so."""
+    if plan.forecast is None:
+        return {}
+    warning = say_warning(plan)
+    return {"forecast": say_forecast(plan) + (f". {warning}"[:-1] if warning else "")}
 
 
 def reached_by(pair: Pair, plan: Plan) -> float:

@@ -9,33 +9,36 @@ other outputs, that of a random projection.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tenfold.data.batches import rows_of
 from tenfold.data.synthesise import frozen
-from tenfold.formats.metric import Metric, Root
+from tenfold.formats.metric import RIDGE, Metric, Root
 from tenfold.layers import LAYERS
 from tenfold.network.call import call, evaluating
 from tenfold.network.padding import counted_rows, masks_of
 from tenfold.network.watch import watching
 from tenfold.sense.kronecker import Pair, sum_of_products
+from tenfold.sense.shrink import Spread
 from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site
 
 PATCH_LIMIT = 1300  # largest patch (channels times window) whose correlation is kept
+GRADIENTS = 256  # inputs from which gradients are had: their moments are of low rank
 
 
 @dataclass
 class Sums:
     """Running second moments of one site."""
 
-    inputs: Tensor | float = 0.0
-    outputs: Tensor | float = 0.0
-    patches: Tensor | float = 0.0
-    positions: int = 0
+    inputs: Spread = field(default_factory=Spread)
+    outputs: Spread = field(default_factory=Spread)
+    patches: Spread = field(default_factory=Spread)
     count: int = 0
 
 
@@ -44,20 +47,33 @@ def estimate_moments(
     sites: Iterable[Site],
     batches: Iterable[Any],
     task: Task | None = None,
+    ridge: float = RIDGE,
 ) -> dict[str, Metric]:
     """A metric a site from batches of inputs; the model is left as it was.
 
     Labels are drawn from torch's random state, as the ``task`` says; without one it is guessed from
     the output. Positions that a mask in the inputs marks as padding do not count. A site that no
-    gradient reaches keeps the identity on its outputs.
+    gradient reaches keeps the identity on its outputs. ``ridge`` is what the kind of inputs calls
+    for, to which the number of inputs adds.
     """
     sites = tuple(sites)
+    sums = sum_moments(model, sites, batches, task)
+    return {s.name: metric_of(joined(s, sums), s.groups, ridge) for s in sites}
+
+
+def sum_moments(
+    model: nn.Module, sites: Iterable[Site], batches: Iterable[Any], task: Task | None = None
+) -> dict[str, Sums]:
+    """The sums behind the metrics, for every place of every site; gradients of the first inputs
+    only."""
     by_name = {place.name: place for site in sites for place in site.places}
-    sums = {name: Sums(LAYERS[place.kind].prior(place)) for name, place in by_name.items()}
+    sums = {name: Sums(Spread(LAYERS[p.kind].prior(p))) for name, p in by_name.items()}
+    seen = 0
     with evaluating(model), frozen(model):
         for inputs in batches:
-            accumulate(model, by_name, sums, inputs, task)
-    return {site.name: metric_of(joined(site, sums), site.groups) for site in sites}
+            accumulate(model, by_name, sums, inputs, task, backward=seen < GRADIENTS)
+            seen += rows_of(inputs)
+    return sums
 
 
 def accumulate(
@@ -66,8 +82,9 @@ def accumulate(
     sums: Mapping[str, Sums],
     inputs: Any,
     task: Task | None = None,
+    backward: bool = True,
 ) -> None:
-    """One batch: forward for A, backward from what the task draws for G."""
+    """One batch: forward for A, ``backward`` from what the task draws for G."""
     masks = masks_of(model, inputs)
 
     def watch(name: str) -> Any:
@@ -75,6 +92,8 @@ def accumulate(
 
         def hook(layer: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
             add_inputs(sums[name], sites[name], args[0].detach(), masks)
+            if not backward:
+                return output
             if not output.requires_grad:  # a copy, for an activation may work in place on it
                 output = output.requires_grad_().clone()
             if output.requires_grad:  # not where the network itself switches gradients off
@@ -86,8 +105,10 @@ def accumulate(
         return hook
 
     hooks = {model.get_submodule(name): watch(name) for name in sites}
-    with watching(hooks), torch.enable_grad():
+    with watching(hooks), torch.set_grad_enabled(backward):
         output = call(model, inputs)
+        if not backward:
+            return
         loss = (task or guess_task(model, output)).drawn_loss(output, masks)
         if loss is not None and loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
@@ -100,13 +121,12 @@ def add_inputs(sums: Sums, site: Site, x: Tensor, masks: Masks) -> None:
     rows = kind.rows(site, x)
     # a strided layer sees fewer positions than there are; the mean over all is as good
     share = positions_of(site) / max(1, len(rows) // len(x)) if site.axes else 1.0
-    rows = counted_rows(x, rows, masks, site.name)
-    fresh = share * kind.moment(site, rows)
-    sums.inputs = fresh + torch.as_tensor(sums.inputs, device=fresh.device)
+    moment = partial(kind.moment, site)
+    sums.inputs.add(counted_rows(x, rows, masks, site.name), len(x), share, moment)
     sums.count += len(x)
     if site.window > 1 and site.in_channels * site.window <= PATCH_LIMIT:
-        seen = counted_rows(x, kind.fields(site, x), masks, site.name)
-        sums.patches = sums.patches + seen.T @ seen
+        fields = counted_rows(x, kind.fields(site, x), masks, site.name)
+        sums.patches.add(fields, len(x))
 
 
 def positions_of(site: Site) -> int:
@@ -119,64 +139,67 @@ def add_gradient(sums: Sums, site: Site, grad: Tensor, masks: Masks) -> None:
     kind = LAYERS[site.kind]
     grad = kind.batched(site, grad.detach().float())
     rows = counted_rows(grad, kind.rows(site, grad), masks, site.name)
-    sums.outputs = sums.outputs + kind.moment(site, rows)
-    sums.positions += len(rows)
+    sums.outputs.add(rows, len(grad), 1.0, partial(kind.moment, site))
 
 
 def joined(site: Site, sums: Mapping[str, Sums]) -> Sums:
     """The moments of a site: those of the first place, unless others that were seen share its
-    weight."""
+    weight; then no more is known than of the place that is known least."""
     pairs = [pair for place in site.places for pair in pairs_of(place, sums[place.name])]
     if not site.others or not pairs:
         return sums[site.name]
     inputs, outputs = sum_of_products(pairs)
-    return Sums(inputs, outputs, positions=1, count=1)
+    seen = [part for place in site.places for part in sides_of(place, sums[place.name])]
+    doubts = [max(spread.shrinkage() for spread in side) for side in zip(*seen)]
+    return Sums(Spread(inputs, doubt=doubts[0], rows=1), Spread(outputs, doubt=doubts[1], rows=1))
+
+
+def sides_of(place: Site, sums: Sums) -> list[tuple[Spread, Spread]]:
+    """What the input and the output of the first place's weight see here; none where nothing was
+    seen."""
+    if not sums.inputs.rows or not sums.outputs.rows:
+        return []
+    return [(sums.outputs, sums.inputs) if place.turned else (sums.inputs, sums.outputs)]
 
 
 def pairs_of(place: Site, sums: Sums) -> list[Pair]:
     """Mean moments of the inputs and of the outputs' gradients as the first place has them; none
     where one was not seen."""
-    inputs, outputs = sums.inputs, sums.outputs
+    inputs, outputs = sums.inputs.total, sums.outputs.total
     if not isinstance(inputs, Tensor) or not isinstance(outputs, Tensor):
         return []
-    pair = inputs / max(1, sums.count), outputs * (place.scale**2 / max(1, sums.positions))
+    pair = inputs / max(1, sums.count), outputs * (place.scale**2 / max(1, sums.outputs.rows))
     if not all(bool(m.isfinite().all()) and bool(m.any()) for m in pair):
         return []
     return [(pair[1], pair[0]) if place.turned else pair]
 
 
-def metric_of(sums: Sums, groups: int = 1) -> Metric:
+def metric_of(sums: Sums, groups: int = 1, ridge: float = RIDGE) -> Metric:
     """Roots of the mean moments, group by group; the identity where nothing was seen."""
     if groups > 1:
-        return Metric(groups=tuple(metric_of(part_of(sums, k, groups)) for k in range(groups)))
+        parts = (part_of(sums, index, groups) for index in range(groups))
+        return Metric(groups=tuple(metric_of(part, ridge=ridge) for part in parts))
     count = max(1, sums.count)
     return Metric(
-        inputs=_root(sums.inputs, count),
-        outputs=_root(sums.outputs, max(1, sums.positions)),
-        patches=_root(sums.patches, count),
+        inputs=_root(sums.inputs, count, ridge),
+        outputs=_root(sums.outputs, max(1, sums.outputs.rows), ridge),
+        patches=_root(sums.patches, count, ridge),
     )
 
 
 def part_of(sums: Sums, index: int, groups: int) -> Sums:
     """The moments of one group's channels."""
-
-    def block(total: Tensor | float) -> Tensor | float:
-        if not isinstance(total, Tensor):
-            return total
-        size = len(total) // groups
-        own = slice(index * size, (index + 1) * size)
-        return total[own, own] if total.ndim == 2 else total[own]
-
-    return replace(
-        sums,
-        inputs=block(sums.inputs),
-        outputs=block(sums.outputs),
-        patches=block(sums.patches),
+    return Sums(
+        sums.inputs.block(index, groups),
+        sums.outputs.block(index, groups),
+        sums.patches.block(index, groups),
+        sums.count,
     )
 
 
-def _root(total: Tensor | float, count: int) -> Root | None:
+def _root(spread: Spread, count: int, ridge: float) -> Root | None:
     """Root of a mean, or None for one that is missing, zero or not finite."""
+    total = spread.total
     if not isinstance(total, Tensor) or not bool(torch.isfinite(total).all()) or not total.any():
         return None
-    return Root.of(total.cpu() / count)
+    return Root.of(total.cpu() / count, ridge + spread.ridge())

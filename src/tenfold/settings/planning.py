@@ -17,14 +17,14 @@ class PlanSettings:
     ``formats``: names of allowed formats; all by default. ``include``, ``exclude``: shell patterns
     on qualified layer names. ``round_to``: ranks are multiples of this; 1 by default; 8, and 16 in
     layers of 64 channels and more, when a latency is limited. ``metric``: ``"synthetic"`` senses
-    the network on inputs made from its BatchNorm statistics, ``"noise"`` measures damages on smooth
-    noise, ``"frobenius"`` takes weights as they are, ``"auto"`` is the first where it can be, the
-    second for other networks on images, else the third. ``latency_table``: a JSON file measured on
-    another device, for which a latency then holds. ``refine``: ``"layers"`` fits each layer to the
-    original's outputs on the sensed inputs; ``"end-to-end"`` also trains ranks and factors of all
-    layers together on more of them; neither needs data. ``task``: what outputs are compared for, in
-    planning and fine-tuning; guessed from outputs and labels by default. ``seed``: the seed of
-    every random choice; the caller's random state is not touched.
+    the network on inputs made from its BatchNorm statistics, or on made token ids, ``"noise"`` on
+    smooth noise, ``"frobenius"`` takes weights as they are, ``"auto"`` is the first where it can
+    be, the second for other networks on images, else the third. ``latency_table``: a JSON file
+    measured on another device, for which a latency then holds. ``refine``: ``"layers"`` fits each
+    layer to the original's outputs on the sensed inputs; ``"end-to-end"`` also trains ranks and
+    factors of all layers together on more of them; neither needs data. ``task``: what outputs are
+    compared for, in planning and fine-tuning; guessed from outputs and labels by default. ``seed``:
+    the seed of every random choice; the caller's random state is not touched.
     """
 
     formats: tuple[str, ...] | None = setting(None, "Allowed formats; all by default.")

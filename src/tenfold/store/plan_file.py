@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
+from tenfold.formats.metric import SIDES
 from tenfold.machine.schema import upgrade
 from tenfold.settings import PlanSettings
-from tenfold.values import Choice, ExampleShape, Limit, Plan, Refusal, plain
+from tenfold.values import Choice, ExampleShape, Forecast, Limit, Plan, Refusal, plain
 
 KEY = "tenfold_plan"
 T = TypeVar("T")
@@ -34,7 +35,14 @@ def _from_version_1(body: dict[str, Any]) -> dict[str, Any]:
     return {**rest, **moved, "settings": settings}
 
 
-STEPS = (_from_version_1,)
+def _from_version_2(body: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 took weights as they are wherever noise was all there was to measure on."""
+    if body.get("origin") != "noise":
+        return body
+    return {**body, "choices": [{**choice, "metric": "plain"} for choice in body["choices"]]}
+
+
+STEPS = (_from_version_1, _from_version_2)
 VERSION = len(STEPS) + 1
 
 
@@ -56,8 +64,9 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
             )
         body["settings"] = _make(PlanSettings, body["settings"])
         if body["example"] is not None:
-            shape = tuple(body["example"]["shape"])
-            body["example"] = _make(ExampleShape, {**body["example"], "shape": shape})
+            body["example"] = _example(body["example"])
+        if body.get("forecast") is not None:
+            body["forecast"] = _make(Forecast, body["forecast"])
         body["choices"] = tuple(_choice(item) for item in body["choices"])
         names = [choice.site for choice in body["choices"]]
         if len(set(names)) < len(names):
@@ -77,12 +86,21 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         ) from error
 
 
+def _example(item: Mapping[str, Any]) -> ExampleShape:
+    """Shape and type of the input, with its ids if it has some."""
+    ids = item.get("ids")
+    rows = None if ids is None else tuple(tuple(map(int, row)) for row in ids)
+    return _make(ExampleShape, {**item, "shape": tuple(item["shape"]), "ids": rows})
+
+
 def _choice(item: Mapping[str, Any]) -> Choice:
     """One line of the plan, its format and ranks of the right kind."""
     FORMATS[item["format"]]
     ranks = tuple(item["ranks"])
     if not all(isinstance(rank, int) and not isinstance(rank, bool) for rank in ranks):
         raise ValueError(f"ranks {ranks} of {item['site']}, which are not integers")
+    if item.get("metric", SIDES[0]) not in SIDES:
+        raise ValueError(f"the metric {item['metric']!r} of {item['site']}, none of {SIDES}")
     return _make(Choice, {**item, "ranks": ranks})
 
 

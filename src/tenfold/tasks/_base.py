@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -73,6 +74,17 @@ class Task:
     def gap(self, mine: Tensor, goal: Tensor, main: bool) -> Tensor:
         """How far one tensor is from the original's; ``main`` for the first of an output."""
         return relative_gap(mine, goal)
+
+    def shift(self, output: Any, original: Any, masks: Masks | None = None) -> float:
+        """The distance between 0 and 1, so that a few outputs that went very far do not outweigh
+        all others: what choices are made by."""
+        far = self.distance(output, original, masks)
+        return far / (1 + far) if math.isfinite(far) else 1.0
+
+    def agreement(self, output: Any, original: Any, masks: Masks | None = None) -> Tensor | None:
+        """Decision by decision whether two outputs come to the same one, ``(n,)``, 0 or 1; None
+        where outputs decide nothing."""
+        return None
 
     def drawn_loss(self, output: Any, masks: Masks | None = None) -> Tensor | None:
         """A scalar whose gradient has the second moments that are sensed: a loss at a label drawn

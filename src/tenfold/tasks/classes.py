@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,6 +13,7 @@ from tenfold.errors import bad_value
 from tenfold.network.padding import counted
 from tenfold.tasks._base import TASKS, Evidence, Masks, Task
 from tenfold.tasks._gaps import projected, relative_gap, wide
+from tenfold.tasks._parts import parts_of
 from tenfold.tasks._scores import are_probabilities, look_like_scores
 
 
@@ -44,6 +48,33 @@ class Classes(Task):
         got, wanted = (log_shares(x) for x in (wide(mine), wide(goal)))
         terms = F.kl_div(got, wanted, reduction="none", log_target=True)
         return terms.masked_fill(wanted == -torch.inf, 0.0).sum(1).mean()
+
+    def shift(self, output: Any, original: Any, masks: Masks | None = None) -> float:
+        """The mean total variation between the classes, between 0 and 1."""
+        pair = self.scores_of(output, original, masks)
+        if pair is None:
+            return super().shift(output, original, masks)
+        mine, goal = (log_shares(wide(x)).exp() for x in pair)
+        gap = float((mine - goal).abs().sum(1).mean() / 2)
+        return gap if math.isfinite(gap) else 1.0
+
+    def agreement(self, output: Any, original: Any, masks: Masks | None = None) -> Tensor | None:
+        """Whether the likeliest class is the same."""
+        pair = self.scores_of(output, original, masks)
+        if pair is None:
+            return None
+        mine, goal = (x.reshape(-1, x.shape[-1]).argmax(1) for x in pair)
+        return (mine == goal).double()
+
+    def scores_of(
+        self, output: Any, original: Any, masks: Masks | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Scores of both, classes last; None where there are none to compare."""
+        mine, goal = (next(iter(parts_of(x).values()), None) for x in (output, original))
+        if mine is None or goal is None or mine.shape != goal.shape or not goal.numel():
+            return None
+        pair = tuple(self.laid_out(x, masks or {}, True) for x in (mine, goal))
+        return (pair[0], pair[1]) if has_classes(pair[1]) and pair[1].numel() else None
 
     def drawn(self, part: Tensor, main: bool) -> Tensor:
         """Cross-entropy at a class drawn from the output at each position."""

@@ -14,6 +14,13 @@ from torch import Tensor
 
 TINY = torch.finfo(torch.float32).tiny
 RIDGE = 0.01  # mean eigenvalues of M by which the original weight is held on to
+PULL = 0.05  # the same, for every dimension that an input is short of
+
+
+def pull_for(dimensions: int, inputs: int, rows: int) -> float:
+    """The ridge for so many inputs of so many rows in all. Rows of one input are alike, but not the
+    same, so that what is known lies between the two numbers; their geometric mean is taken."""
+    return max(RIDGE, PULL * dimensions / max(1.0, (inputs * rows) ** 0.5))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from tenfold.build.reconstruct.fit import fit
 from tenfold.build.reconstruct.followers import Called, follow
 from tenfold.build.reconstruct.places import Fittable, fittable
-from tenfold.build.reconstruct.quadratic import ask
+from tenfold.build.reconstruct.quadratic import ask, pull_for
 from tenfold.build.reconstruct.regress import Regression, regress
+from tenfold.curves.outcome import Judge
+from tenfold.data.batches import rows_of
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
 from tenfold.layers import WIDE, links_of, put_weight, weight_of
@@ -35,24 +37,52 @@ def reconstruct(
     batches: Sequence[Any],
     metrics: Mapping[str, Metric] | None = None,
     progress: Progress = silent,
+    judge: Judge | None = None,
 ) -> nn.Module:
     """A copy of ``built`` whose factors reproduce the original's layer outputs on the batches.
 
     ``batches`` hold inputs alone. Errors are weighed by the output side of ``metrics``. Where a
     bias or a BatchNorm follows, it takes up what is left of the mean. A layer whose fit would
-    not be better stays as it is.
+    not be better stays as it is, and so does one after whose fit the whole network is further from
+    the original on the inputs of the ``judge``.
     """
     better = copy_of(built)
     chosen = fittable(original, plan)
     with evaluating(original), evaluating(better):
         order = follow(original, tuple(chosen), batches[0]) if chosen else []
+        least = judge.shift(better) if judge else 0.0
         for done, called in enumerate(order):
             fits = chosen[called.name]
-            metric = (metrics or {}).get(fits.choice.site, Metric())
+            metric = (metrics or {}).get(fits.choice.site, Metric()).on(fits.choice.metric)
             metric = metric.turned if fits.place.turned else metric
+            before = touched_by(better, called)
             renew(original, better, fits, called, batches, metric)
+            if judge:
+                least = kept_if_nearer(better, before, judge, least)
             progress("reconstruct", done + 1, len(order))
     return better
+
+
+def touched_by(better: nn.Module, called: Called) -> dict[Tensor, Tensor]:
+    """The tensors that a fit of one layer changes, each with what it holds."""
+    parts = [better.get_submodule(called.name)]
+    held = [x for part in parts for x in part.parameters()]
+    if called.batchnorm is not None:
+        held.append(better.get_submodule(called.batchnorm).running_mean)  # type: ignore[arg-type]
+    return {x: x.detach().clone() for x in held}
+
+
+def kept_if_nearer(
+    better: nn.Module, before: Mapping[Tensor, Tensor], judge: Judge, least: float
+) -> float:
+    """Undo a fit after which outputs shift more than before it; the shift that is left."""
+    shift = on_first_process(lambda: judge.shift(better))
+    if shift <= least:
+        return shift
+    with torch.no_grad():
+        for x, held in before.items():
+            x.copy_(held)
+    return least
 
 
 def renew(
@@ -70,8 +100,13 @@ def renew(
     sums = regress(original, better, site, called.calls, batches)
     central = links[-1].bias is not None or called.batchnorm is not None
     weight = weight_of(layer).detach().float().cpu().flatten(1)
+    inputs = sum(map(rows_of, batches))
+
+    def pull(part: Regression) -> float:
+        return pull_for(len(part.x), inputs, part.count)
+
     wanted = [
-        ask(*part.moments(central), importance(white, len(own)), own)
+        ask(*part.moments(central), importance(white, len(own)), own, pull(part))
         for part, white, own in zip(sums, metric.per_group(site.groups), weight.chunk(site.groups))
     ]
 

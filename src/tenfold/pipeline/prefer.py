@@ -1,0 +1,120 @@
+"""Of the searched plan and plainer ones within the same limits, the one that shifts outputs least.
+
+Damages are measured one layer at a time, so what they promise together is held against the truth:
+every plan is built from sketches and run on inputs that made none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from tenfold.curves.damage import replaced, sketched
+from tenfold.curves.outcome import Judge
+from tenfold.curves.trace import Curve, plain_damage, trace_curves
+from tenfold.machine.progress import Progress
+from tenfold.search import search
+from tenfold.values import Choice, Forecast, Limit, Plan, Survey
+
+PLAINER = ("uniform", "energy")  # searches on the same curves
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan and the curves that it was chosen on, whose states hold the decompositions."""
+
+    plan: Plan
+    curves: Sequence[Curve]
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """The plan that is handed over, and what to expect of it."""
+
+    plan: Plan
+    forecast: Forecast
+
+
+def prefer(
+    model: nn.Module,
+    found: Candidate,
+    others: Sequence[Candidate],
+    judge: Judge,
+    progress: Progress,
+) -> Preferred:
+    """The least shift on the judge's inputs; the searched plan where they are alike."""
+    best, least = found, shift_of(model, found, judge)
+    for done, other in enumerate(others):
+        mine = shift_of(model, other, judge)
+        if mine < least:
+            best, least = other, mine
+        progress("comparing plans", done + 1, len(others))
+    plan = replace(found.plan, choices=best.plan.choices, predicted=best.plan.predicted)
+    plan = replace(plan, damage=best.plan.damage, bound=best.plan.bound)
+    with standing_in(model, best):
+        return Preferred(plan, judge.forecast(model))
+
+
+def shift_of(model: nn.Module, candidate: Candidate, judge: Judge) -> float:
+    """How far outputs shift with the planned layers in place."""
+    with standing_in(model, candidate):
+        return judge.shift(model)
+
+
+def standing_in(model: nn.Module, candidate: Candidate) -> AbstractContextManager[Any]:
+    """Inside, the planned layers stand in place of the model's own."""
+    states = {(curve.site.name, curve.format): curve for curve in candidate.curves}
+    chains: dict[nn.Module, nn.Module] = {}
+    for choice in candidate.plan.choices:
+        if choice.format != "dense":
+            chains |= sketched(model, states[choice.site, choice.format], choice.ranks)
+    return replaced(chains)
+
+
+def plainer_plans(
+    model: nn.Module,
+    survey: Survey,
+    found: Candidate,
+    damages: Sequence[Any],
+    limits: Sequence[Limit],
+    sides: Mapping[str, str],
+    step: Any,
+) -> Iterator[Candidate]:
+    """One share of costs, one share of energy, and weights as they are."""
+    settings = found.plan.settings
+    for name in PLAINER:
+        asked = replace(settings, method=name)
+        plan = search(survey, found.curves, damages, limits, settings=asked)
+        yield Candidate(on_sides(plan, sides), found.curves)
+    if any(side != "plain" for side in sides.values()):
+        curves = in_frobenius(model, survey, found, sides, step)
+        plain = search(survey, curves, [plain_damage(c) for c in curves], limits, settings=settings)
+        yield Candidate(on_sides(plain, dict.fromkeys(sides, "plain")), curves)
+
+
+def in_frobenius(
+    model: nn.Module, survey: Survey, found: Candidate, sides: Mapping[str, str], step: Any
+) -> list[Curve]:
+    """The curves of weights as they are, of which some layers have theirs already."""
+    others = tuple(site for site in survey.sites if sides.get(site.name) != "plain")
+    traced = trace_curves(
+        model,
+        replace(survey, sites=others),
+        formats=found.plan.settings.formats,
+        round_to=step,
+    )
+    fresh = {(curve.site.name, curve.format): curve for curve in traced}
+    return [fresh.get((curve.site.name, curve.format), curve) for curve in found.curves]
+
+
+def on_sides(plan: Plan, sides: Mapping[str, str]) -> Plan:
+    """The plan with the side noted on which each layer's error is weighed."""
+
+    def noted(choice: Choice) -> Choice:
+        return replace(choice, metric=sides.get(choice.site, choice.metric))
+
+    return replace(plan, choices=tuple(map(noted, plan.choices)))

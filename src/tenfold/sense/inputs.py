@@ -1,0 +1,166 @@
+"""Which inputs a network is sensed on: real ones, ones made for it, noise, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tenfold.data.apart import Split, split_apart
+from tenfold.data.augment import is_image
+from tenfold.data.cache import cached
+from tenfold.data.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
+from tenfold.data.take import BATCH, take_batches
+from tenfold.data.tokens import find_vocabulary, made_tokens
+from tenfold.errors import bad_value
+from tenfold.formats.metric import RIDGE
+from tenfold.machine.progress import Progress
+from tenfold.network.batching import batch_taken
+from tenfold.values import Survey
+
+IMAGES, LEAST = 64, 8
+TOKENS = 512  # sequences, of which a few tens of tokens each are many positions
+MOST = 2048  # of real inputs that are looked at
+WORK = 4e12  # multiply-accumulates that making inputs may take, a minute or so of two cores
+READING = 1e12  # and that looking at real ones may take
+NOTHING = Split((), ())
+REAL_RIDGE = 0.03  # mean eigenvalues: real inputs are trusted further than made ones
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Inputs that make moments and others that measure; where they come from; the ridge that this
+    calls for; labels of the first batch, if it had some."""
+
+    split: Split = NOTHING
+    origin: str = "frobenius"
+    ridge: float = RIDGE
+    labels: Any = None
+
+    @property
+    def first(self) -> Any:
+        """A batch to look at the network with."""
+        return self.split.seen[0]
+
+
+def read_calibration(
+    model: nn.Module, survey: Survey, example: Any, calibration: Iterable[Any], most: int | None
+) -> Inputs:
+    """Real inputs, as many as can be looked at in ``READING``."""
+    size = batch_taken(model, example, BATCH) if isinstance(calibration, Tensor) else BATCH
+    count = most or within(READING, 3 * per_input(survey, example), MOST)
+    taken = take_batches(calibration, count, model, size)
+    split = split_apart(model, [batch.inputs for batch in taken])
+    return Inputs(split, "calibration", REAL_RIDGE, taken[0].labels)
+
+
+def make_inputs(
+    model: nn.Module,
+    survey: Survey,
+    example: Any,
+    metric: str,
+    most: int | None,
+    seed: int,
+    progress: Progress,
+) -> Inputs:
+    """Made inputs of the kind that suits the network, or noise, or none.
+
+    Raises InputError where ``metric`` asks for a kind that cannot be had.
+    """
+    if metric == "frobenius":
+        return Inputs()
+    wanted: dict[str, Callable[[], Inputs]] = {
+        "synthetic": lambda: from_statistics(model, survey, example, most, seed, progress),
+        "tokens": lambda: from_vocabulary(model, survey, example, most, seed),
+        "noise": lambda: from_noise(model, survey, example, most, seed),
+    }
+    if metric == "noise" or (metric == "auto" and kind_for(model, example) == "noise"):
+        return wanted["noise"]()
+    kind = kind_for(model, example)
+    if kind in ("synthetic", "tokens"):
+        return wanted[kind]()
+    if metric == "synthetic":
+        raise bad_value(
+            "Synthetic inputs need BatchNorm statistics and one input tensor that gradients reach, "
+            "or token ids that a table looks up",
+            "none",
+            "use metric='auto', or pass calibration=...",
+        )
+    return Inputs()
+
+
+def kind_for(model: nn.Module, example: Any) -> str:
+    """What can be made: from BatchNorm, from a vocabulary, noise for images, or nothing."""
+    if can_synthesise(model, example):
+        return "synthetic"
+    if find_vocabulary(model, example) is not None:
+        return "tokens"
+    return "noise" if is_image(example) else "frobenius"
+
+
+def from_statistics(
+    model: nn.Module,
+    survey: Survey,
+    example: Tensor,
+    most: int | None,
+    seed: int,
+    progress: Progress,
+) -> Inputs:
+    """Two sets that meet the BatchNorm statistics, each made by itself; those that only measure in
+    half the steps."""
+    steps = {"seen": STEPS, "apart": STEPS // 2}
+    work = 3 * sum(steps.values()) * per_input(survey, example)
+    count = most or within(WORK, work, IMAGES)
+
+    def make() -> dict[str, Tensor]:
+        torch.manual_seed(seed)
+        return {
+            name: synthesise(model, example, count, steps=number, progress=progress)
+            for name, number in steps.items()
+        }
+
+    made = cached(("sensed", count, *steps.values(), seed, tuple(example.shape[1:])), model, make)
+    return Inputs(Split(made["seen"].split(BATCH), made["apart"].split(BATCH)), "synthetic")
+
+
+def from_vocabulary(
+    model: nn.Module, survey: Survey, example: Any, most: int | None, seed: int
+) -> Inputs:
+    """Token ids drawn at random, improved where the network predicts some."""
+    count = most or within(READING, 6 * per_input(survey, example), TOKENS)
+    torch.manual_seed(seed)
+    return Inputs(split_apart(model, made_tokens(model, example, count)), "tokens")
+
+
+def from_noise(
+    model: nn.Module, survey: Survey, example: Any, most: int | None, seed: int
+) -> Inputs:
+    """Smooth unit noise of the example's shape: on a network without normalisation, damages
+    measured on it beat plain Frobenius by far (``benchmarks/claims/no_batchnorm.py``)."""
+    if not isinstance(example, Tensor) or not example.is_floating_point():
+        raise bad_value(
+            "metric='noise' needs one input tensor of real numbers",
+            type(example).__name__,
+            "use metric='frobenius', or pass calibration=...",
+        )
+    count = most or within(READING, 6 * per_input(survey, example), IMAGES)
+    torch.manual_seed(seed)
+    noise = smooth_noise((2 * count, *example.shape[1:]))
+    noise = noise.to(next(model.parameters()).device, example.dtype)
+    size = batch_taken(model, example, BATCH)
+    seen, apart = (part.split(size) for part in noise.split(count))
+    return Inputs(Split(seen, apart), "noise")
+
+
+def per_input(survey: Survey, example: Any) -> float:
+    """Multiply-accumulates of one input's forward pass."""
+    batch = len(example) if isinstance(example, Tensor) and example.ndim else 1
+    return survey.totals["macs"] / max(1, batch)
+
+
+def within(work: float, each: float, most: int) -> int:
+    """As many as the work pays for, within bounds."""
+    return int(min(most, max(LEAST, work / max(each, 1.0))))

@@ -9,7 +9,7 @@ linear in its square, which is how curves are continued below their smallest mea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -129,21 +129,26 @@ def in_type(site: Site, dtype: torch.dtype) -> Site:
     return replace(site, dtype=dtype, others=others)
 
 
+class Counted(nn.Module):
+    """A chain that notes how many numbers each of its calls had."""
+
+    def __init__(self, chain: nn.Module, reached: list[int]) -> None:
+        super().__init__()
+        self.chain, self.reached = chain, reached
+
+    def forward(self, *inputs: Tensor, **named: Any) -> Any:
+        """What the chain computes."""
+        self.reached.append(sum(x.numel() for x in inputs))
+        return self.chain(*inputs, **named)
+
+
 @contextmanager
 def replaced(chains: Mapping[nn.Module, nn.Module]) -> Iterator[list[int]]:
     """Each layer computes what its chain does, without a change to the module tree; yields how many
     numbers each call had."""
     reached: list[int] = []
-
-    def counted(chain: nn.Module) -> Callable[..., Any]:
-        def forward(*inputs: Tensor, **named: Any) -> Any:
-            reached.append(sum(x.numel() for x in inputs))
-            return chain.forward(*inputs, **named)
-
-        return forward
-
     for layer, chain in chains.items():
-        layer.forward = counted(chain)  # type: ignore[method-assign]
+        layer.forward = Counted(chain, reached).forward  # type: ignore[method-assign]
     try:
         yield reached
     finally:

@@ -69,8 +69,9 @@ class State:
         """A fit of a corner, with its error on the whole."""
         sizes = [len(fit.factors[0]), len(fit.factors[-1])]
         corner = self.core[: sizes[0], :, : sizes[1]]
-        share = float(corner.double().square().sum() / self.core.double().square().sum())
-        return _als.Cp(fit.factors, 1 - share * (1 - fit.error))
+        whole = float(self.core.double().square().sum())
+        share = float(corner.double().square().sum()) / whole if whole else 1.0
+        return _als.Cp(fit.factors, max(0.0, 1 - share * (1 - fit.error)))
 
     def sweeps(self, rank: int) -> int:
         """Sweeps for one knot; large ranks start close to the weight and are hardly ever chosen."""

@@ -49,8 +49,8 @@ def ranks_of(curve: Curve) -> tuple[int, ...]:
 def ranks_of_group(name: str, state: Any) -> tuple[int, ...]:
     """VBMF on both channel unfoldings for Tucker-2, on the folded matrix for SVD."""
     if name == "tucker":
-        inputs = state.white.transpose(0, 1).flatten(1)
-        return evbmf_rank(inputs), evbmf_rank(state.white.flatten(1))
+        outputs = state.core.transpose(0, 1).flatten(1)
+        return evbmf_rank(state.core.flatten(1)), evbmf_rank(outputs)
     return (evbmf_rank(state.spectrum.matrix),)
 
 

@@ -230,7 +230,7 @@ def test_the_forecast_tells_a_network_that_works_from_one_that_is_destroyed():
     model, data = seeded(lambda: Mlp(classes=10)), torch.randn(256, 24)
     kept = tenfold.compress(model, data[:1], "params=0.95", calibration=data)
     gone = tenfold.compress(model, data[:1], "params=0.15", calibration=data)
-    assert kept.plan.forecast.agreement > 0.9
+    assert kept.plan.forecast.agreement > 0.85
     assert not kept.plan.forecast.hardly
     assert say_warning(kept.plan) == ""
     assert gone.plan.forecast.agreement < 0.6

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from tenfold.settings import PlanSettings
 
-HARDLY, FAR = 0.8, 0.5  # agreement below which decisions, or plain outputs, are of little use
+# Agreement below which decisions, or plain outputs, are of little use; made inputs lie closer to
+# where decisions change, so that less agreement there means as much (docs/search.md).
+HARDLY, HARDLY_MADE, FAR = 0.8, 0.45, 0.5
 
 Real: TypeAlias = "int | float | Tensor"  # a channel count: an integer, relaxed, or many at once
 
@@ -207,7 +209,9 @@ class Forecast:
     with its standard error over inputs, ``spread``; for outputs that decide nothing it is 1 less
     the relative distance (root of the squared error over the squared size), not below 0. ``kind``
     says which: ``"decisions"`` or ``"outputs"``. ``enough``, where the network will hardly work,
-    is the nearest budget at which agreement is 95 %, as ``"params=0.8"``.
+    is the nearest budget at which agreement is 95 %, as ``"params=0.8"``. Before the layers are
+    ``fitted`` to the original it is the least to expect, for a fit stays only where it is nearer.
+    ``made`` says that nobody gave the inputs.
     """
 
     agreement: float
@@ -215,11 +219,14 @@ class Forecast:
     inputs: int
     kind: str = "decisions"
     enough: str = ""
+    fitted: bool = True
+    made: bool = False
 
     @property
     def hardly(self) -> bool:
         """Whether the network will hardly work without more."""
-        return self.agreement < (HARDLY if self.kind == "decisions" else FAR)
+        decided = HARDLY_MADE if self.made else HARDLY
+        return self.fitted and self.agreement < (decided if self.kind == "decisions" else FAR)
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,12 @@ from tenfold.values import Forecast
 class Judge:
     """The original's outputs on inputs held apart, to hold other networks against."""
 
-    def __init__(self, original: nn.Module, batches: Sequence[Any], task: Task) -> None:
+    def __init__(
+        self, original: nn.Module, batches: Sequence[Any], task: Task, made: bool = False
+    ) -> None:
         with torch.no_grad(), evaluating(original):
             self.goals: list[Goal] = goals_of(original, batches)
-        self.task = task
+        self.task, self.made = task, made
 
     def shift(self, network: nn.Module) -> float:
         """Between 0 and 1, the mean over batches, each weighed by its inputs."""
@@ -45,7 +47,7 @@ class Judge:
         values = torch.cat(parts)
         spread = float(values.std() / math.sqrt(len(values))) if len(values) > 1 else 0.0
         inputs = sum(rows_of(goal.inputs) for goal in self.goals)
-        return Forecast(float(values.mean()), spread, inputs, min(kinds))
+        return Forecast(float(values.mean()), spread, inputs, min(kinds), made=self.made)
 
     @torch.no_grad()
     def outputs(self, network: nn.Module) -> list[tuple[Goal, Any]]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from tenfold.data.batches import rows_of
 from tenfold.network.call import run
@@ -73,7 +74,7 @@ def cut_in_two(batch: Any) -> tuple[Any, Any]:
     at = rows - min(ENOUGH, max(1, rows // EVERY))
 
     def part(start: int, stop: int) -> Any:
-        return mapped(lambda x: x[start:stop] if x.ndim and len(x) == rows else x, batch)
+        return mapped(lambda x: x[start:stop] if has_rows(x, rows) else x, batch)
 
     return part(0, at), part(at, rows)
 
@@ -95,4 +96,10 @@ def thinned(model: nn.Module, batches: Sequence[Any], count: int) -> tuple[Any, 
 def first_rows(batch: Any, count: int) -> Any:
     """The first rows of every tensor that has as many as the batch."""
     rows = rows_of(batch)
-    return mapped(lambda x: x[:count] if x.ndim and len(x) == rows else x, batch)
+    return mapped(lambda x: x[:count] if has_rows(x, rows) else x, batch)
+
+
+def has_rows(x: Tensor, rows: int) -> bool:
+    """Whether a tensor has so many rows that can be cut; those of a sparse one are often no inputs,
+    but nodes."""
+    return x.ndim > 0 and len(x) == rows and x.layout == torch.strided

@@ -45,7 +45,7 @@ from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tenfold.tasks import Purpose
-from tenfold.values import ExampleShape, Limit, Plan, Survey
+from tenfold.values import ExampleShape, Forecast, Limit, Plan, Survey
 
 MEASURING = 4e11  # multiply-accumulates that measuring damages may take
 PASSES = 16  # of the network a layer, half of that without a kernel
@@ -83,6 +83,7 @@ class Chosen:
     limits: tuple[Limit, ...]
     find: Callable[[Sequence[Limit]], Plan]  # the same search within other limits
     predict: Callable[[Plan], Plan]  # errors and damages of other ranks
+    with_way_out: Callable[[Forecast, Plan], Forecast]  # where a network will hardly work
 
 
 def check_settings(settings: PlanSettings) -> None:
@@ -145,7 +146,13 @@ def choose(
     clock.lap("compare")
     plan = replace(plan, seconds={**clock.laps, **plan.seconds})
     again = partial(predict, curves, damages)
-    return Chosen(plan, guest, sensed, surveyed.survey, surveyed.limits, within, again)
+
+    def way_out(forecast: Forecast, plan: Plan) -> Forecast:
+        return with_way_out(
+            opened.exact, forecast, plan, curves, search_within, judge_of(opened, sensed)
+        )
+
+    return Chosen(plan, guest, sensed, surveyed.survey, surveyed.limits, within, again, way_out)
 
 
 def read_request(budget: BudgetSpec, settings: PlanSettings) -> Request:
@@ -232,16 +239,24 @@ def preferred(
 ) -> Plan:
     """The searched plan, or a plainer one that shifts outputs less, with its forecast. A method
     that was asked for by name is not replaced, nor is a plan that a clock has settled."""
-    if not sensed.apart or sensed.task is None:
+    judge = judge_of(guest, sensed)
+    if judge is None:
         return found.plan
-    judge = Judge(guest.exact, sensed.apart, sensed.task)
     free = found.plan.method == PlanSettings().method and request.target is None
     others = plainer_plans(
         guest.exact, surveyed.survey, found, damages, surveyed.limits, sides, request.step
     )
     best = prefer(guest.exact, found, list(others) if free else [], judge, progress)
-    forecast = with_way_out(guest.exact, best.forecast, best.plan, found.curves, within, judge)
+    forecast = replace(best.forecast, fitted=not sensed.typical)  # it is when it is built
+    forecast = with_way_out(guest.exact, forecast, best.plan, found.curves, within, judge)
     return replace(best.plan, forecast=forecast)
+
+
+def judge_of(guest: Guest, sensed: Sensed) -> Judge | None:
+    """The original on the inputs held apart; None where there are none."""
+    if not sensed.apart or sensed.task is None:
+        return None
+    return Judge(guest.exact, sensed.apart, sensed.task, sensed.origin != "calibration")
 
 
 def finder(

@@ -40,7 +40,7 @@ from tenfold.tasks import Purpose, recall_task
 from tenfold.training import TuneSettings, tune
 from tenfold.training.lock import holding_lock
 from tenfold.training.settings import settings_for
-from tenfold.values import Forecast, Plan
+from tenfold.values import Plan
 
 
 def plan(
@@ -261,13 +261,8 @@ def plan_and_build(
         plan, built = chosen.plan, build(guest.exact, chosen.plan, chosen.sensed, progress)
     judge = judge_of(guest.exact, chosen.sensed)
     if judge is not None:
-        plan = replace(plan, forecast=renewed(plan.forecast, judge.forecast(built)))
+        plan = replace(plan, forecast=chosen.with_way_out(judge.forecast(built), plan))
     return plan, narrowed(built, guest.model, plan)
-
-
-def renewed(before: Forecast | None, now: Forecast) -> Forecast:
-    """What to expect of the network as it is built, with the way out that was found before."""
-    return replace(now, enough=before.enough) if before is not None and now.hardly else now
 
 
 def measured_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Pair | None:

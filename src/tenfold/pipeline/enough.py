@@ -12,7 +12,7 @@ from tenfold.curves.trace import Curve
 from tenfold.pipeline.prefer import Candidate, standing_in
 from tenfold.values import Forecast, Limit, Plan
 
-AGREEMENT = 0.95
+AGREEMENT, AGREEMENT_MADE = 0.95, 0.85  # made inputs are harder
 STEPS = 3  # halvings of what lies between the budget and the whole network
 
 
@@ -22,11 +22,11 @@ def with_way_out(
     plan: Plan,
     curves: Sequence[Curve],
     find: Callable[[Sequence[Limit]], Plan],
-    judge: Judge,
+    judge: Judge | None,
 ) -> Forecast:
     """The forecast with a budget that is enough, where the network will hardly work. Only one
     limit that counts can be moved."""
-    if not forecast.hardly or len(plan.budget) != 1 or plan.measured:
+    if judge is None or not forecast.hardly or len(plan.budget) != 1 or plan.measured:
         return forecast
     (limit,) = plan.budget
     whole = plan.before[limit.cost]
@@ -35,6 +35,7 @@ def with_way_out(
         share = (low + high) / 2
         wider = find([replace(limit, value=share * whole)])
         with standing_in(model, Candidate(wider, curves)):
-            enough = judge.forecast(model).agreement >= AGREEMENT
+            wanted = AGREEMENT_MADE if judge.made else AGREEMENT
+            enough = judge.forecast(model).agreement >= wanted
         low, high = (low, share) if enough else (share, high)
     return replace(forecast, enough=f"{limit.cost}={high:.2f}") if high < 1 else forecast

@@ -49,7 +49,7 @@ def judge_of(model: nn.Module, sensed: Sensed) -> Judge | None:
     if not sensed.apart:
         return None
     task = sensed.task or guess_task(model, run(model, sensed.apart[0]))
-    return Judge(model, sensed.apart, task)
+    return Judge(model, sensed.apart, task, sensed.origin != "calibration")
 
 
 def fitted_on(sensed: Sensed) -> list[Any]:

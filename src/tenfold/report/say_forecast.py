@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenfold.values import Plan
 
 MADE = {
-    "synthetic": "inputs made from its BatchNorm statistics",
+    "synthetic": "inputs made from its BatchNorm statistics, harder than real ones,",
     "tokens": "sequences of made tokens",
     "noise": "inputs of noise, which say little",
     "calibration": "inputs of the calibration",
@@ -22,6 +22,8 @@ def say_forecast(plan: Plan) -> str:
         what = f"{100 * said.agreement:.1f}{spread} % of the original's decisions"
     else:
         what = f"its outputs within {100 * (1 - said.agreement):.1f}{spread} % of the original's"
+    if not said.fitted:
+        what = f"at least {what}, before its layers are fitted to the original"
     tuned = " before the fine-tuning" if plan.tuning else ""
     return f"keeps {what}{tuned}, on {said.inputs} {where} that made nothing of it"
 

@@ -228,9 +228,12 @@ def test_padding_changes_no_moment():
 def test_the_forecast_tells_a_network_that_works_from_one_that_is_destroyed():
     torch.manual_seed(0)
     model, data = seeded(lambda: Mlp(classes=10)), torch.randn(256, 24)
-    kept = tenfold.compress(model, data[:1], "params=0.95", calibration=data)
+    with torch.no_grad():
+        for weight in (p for p in model.parameters() if p.ndim == 2):  # of nearly rank 5
+            weight.copy_(30 * weight[:, :5] @ weight[:5] + 0.1 * weight)
+    kept = tenfold.compress(model, data[:1], "params=0.7", calibration=data)
     gone = tenfold.compress(model, data[:1], "params=0.15", calibration=data)
-    assert kept.plan.forecast.agreement > 0.85
+    assert kept.plan.forecast.agreement > 0.9
     assert not kept.plan.forecast.hardly
     assert say_warning(kept.plan) == ""
     assert gone.plan.forecast.agreement < 0.6
@@ -271,9 +274,9 @@ def test_each_layer_is_weighed_where_it_does_least_damage():
 
 
 def skewed(metric):
-    """A root of outputs that cares for one of them alone."""
+    """A root of outputs that cares for a half of them alone."""
     size = len(metric.outputs.root)
     values = torch.full((size,), 1e-3)
-    values[0] = 10.0
+    values[: size // 2] = 10.0
     root = replace(metric.outputs, root=values.diag(), inverse=(1 / values).diag())
     return root

@@ -138,10 +138,9 @@ def choose(
     if request.target is not None:
         clock.lap(request.target.cost)
     found = Candidate(plan, curves)
+    others = rivals(opened, request, surveyed, found, damages, sensed, sides)
     plan = on_first_process(
-        lambda: preferred(
-            opened, request, surveyed, found, damages, sensed, sides, search_within, progress
-        )
+        lambda: preferred(opened, found, others, sensed, search_within, progress)
     )
     clock.lap("compare")
     plan = replace(plan, seconds={**clock.laps, **plan.seconds})
@@ -226,7 +225,7 @@ def sides_of(
     return choose_sides(model, sites, sensed.metrics, few, sensed.task, progress)
 
 
-def preferred(
+def rivals(
     guest: Guest,
     request: Request,
     surveyed: Surveyed,
@@ -234,19 +233,31 @@ def preferred(
     damages: Sequence[Tensor],
     sensed: Sensed,
     sides: Mapping[str, str],
+) -> list[Candidate]:
+    """Plainer plans, which all processes trace together. A method that was asked for by name has
+    none, nor has a plan that a clock has settled, nor one that no inputs can judge."""
+    free = found.plan.method == PlanSettings().method and request.target is None
+    if not free or not sensed.apart or sensed.task is None:
+        return []
+    limits = surveyed.limits
+    return list(
+        plainer_plans(guest.exact, surveyed.survey, found, damages, limits, sides, request.step)
+    )
+
+
+def preferred(
+    guest: Guest,
+    found: Candidate,
+    others: Sequence[Candidate],
+    sensed: Sensed,
     within: Callable[[Sequence[Limit]], Plan],
     progress: Progress,
 ) -> Plan:
-    """The searched plan, or a plainer one that shifts outputs less, with its forecast. A method
-    that was asked for by name is not replaced, nor is a plan that a clock has settled."""
+    """The searched plan, or a plainer one that shifts outputs less, with its forecast."""
     judge = judge_of(guest, sensed)
     if judge is None:
         return found.plan
-    free = found.plan.method == PlanSettings().method and request.target is None
-    others = plainer_plans(
-        guest.exact, surveyed.survey, found, damages, surveyed.limits, sides, request.step
-    )
-    best = prefer(guest.exact, found, list(others) if free else [], judge, progress)
+    best = prefer(guest.exact, found, others, judge, progress)
     forecast = replace(best.forecast, fitted=not sensed.typical)  # it is when it is built
     forecast = with_way_out(guest.exact, forecast, best.plan, found.curves, within, judge)
     return replace(best.plan, forecast=forecast)

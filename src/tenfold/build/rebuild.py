@@ -45,8 +45,8 @@ def rebuild(
 
     chosen = planned(model, plan)
     kernels = []
-    for done, found in enumerate(parallel_map(factor, chosen)):
-        kernels.append(found)
+    for done, kernel in enumerate(parallel_map(factor, chosen)):
+        kernels.append(kernel)
         progress("rebuild", done + 1, len(chosen))
     return replace(model, chosen, kernels)
 

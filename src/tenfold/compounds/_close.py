@@ -78,22 +78,24 @@ def weights_of(
 ) -> dict[tuple[str, str], Tensor]:
     """The parameters of one layer, by torch's name for them and the ending of the direction."""
     own, ends = reads[k], SUFFIXES[: setup.directions]
-    found: dict[str, Sequence[Tensor]] = {"weight_hh": [rows[: setup.gates] for rows in own.rows]}
+    parts_of: dict[str, Sequence[Tensor]] = {
+        "weight_hh": [rows[: setup.gates] for rows in own.rows]
+    }
     if k < len(inputs):
         last = inputs[k][-1]
-        found["weight_ih"] = last.weight.chunk(setup.directions)
+        parts_of["weight_ih"] = last.weight.chunk(setup.directions)
         bias = last.bias
     else:
-        found["weight_ih"] = from_below(setup, reads[k - 1])
+        parts_of["weight_ih"] = from_below(setup, reads[k - 1])
         bias = opened.bias("input", k)
     if own.projection is not None:
-        found["weight_hr"] = own.projection
+        parts_of["weight_hr"] = own.projection
     elif setup.projected:
-        found["weight_hr"] = opened.projections[k].weight.squeeze(2).chunk(setup.directions)
+        parts_of["weight_hr"] = opened.projections[k].weight.squeeze(2).chunk(setup.directions)
     if setup.bias:
-        found["bias_ih"] = bias.chunk(setup.directions)
-        found["bias_hh"] = opened.bias("state", k).chunk(setup.directions)
-    return {(name, end): w for name, parts in found.items() for end, w in zip(ends, parts)}
+        parts_of["bias_ih"] = bias.chunk(setup.directions)
+        parts_of["bias_hh"] = opened.bias("state", k).chunk(setup.directions)
+    return {(name, end): w for name, parts in parts_of.items() for end, w in zip(ends, parts)}
 
 
 def from_below(setup: Setup, below: Read) -> list[Tensor]:

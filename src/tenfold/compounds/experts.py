@@ -48,8 +48,8 @@ class OpenedExperts(Opened):
         for k in range(len(self.inner())):
             token, place = torch.where(index == k)
             if len(token):
-                found = self.expert(k, x[token]) * weights[token, place, None]
-                y = y.index_add(0, token, found.to(y.dtype))
+                answer = self.expert(k, x[token]) * weights[token, place, None]
+                y = y.index_add(0, token, answer.to(y.dtype))
         return y
 
     def on_every_token(self, x: Tensor, index: Tensor, weights: Tensor) -> Tensor:

@@ -71,8 +71,8 @@ def measure_damages(
         def work(job: tuple[int, tuple[int, ...]]) -> tuple[float, float]:
             return measure(model, curves[job[0]], job[1], goals, task)
 
-        for done, ((index, _), found) in enumerate(zip(jobs, share(work, jobs))):
-            points.setdefault(index, []).append(found)
+        for done, ((index, _), point) in enumerate(zip(jobs, share(work, jobs))):
+            points.setdefault(index, []).append(point)
             progress("measuring", done + 1, len(jobs))
     return [interpolate(curve, points, k, curves) for k, curve in enumerate(curves)]
 

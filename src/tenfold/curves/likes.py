@@ -17,7 +17,7 @@ Points: TypeAlias = dict[int, list[Point]]  # by the place of a curve
 
 def points_of(names: Sequence[str], points: Points, curves: Sequence[Curve]) -> list[Point]:
     """What was measured of these sites."""
-    return [p for k, found in points.items() if curves[k].site.name in names for p in found]
+    return [p for k, own in points.items() if curves[k].site.name in names for p in own]
 
 
 def numbers_in(points: Sequence[Point]) -> list[Point]:

@@ -68,11 +68,11 @@ def trace_curves(
         weight = weight_of(model.get_submodule(name)).detach().cpu()
         return trace(bare, weight, metrics.get(name, Metric()))
 
-    found = []
+    curves = []
     for done, curve in enumerate(parallel_map(work, jobs)):
-        found.append(curve)
+        curves.append(curve)
         progress("curves", done + 1, len(jobs))
-    return tuple(found)
+    return tuple(curves)
 
 
 def check_names(formats: Sequence[str] | None) -> list[str]:

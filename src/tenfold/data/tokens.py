@@ -35,19 +35,19 @@ class Vocabulary:
 def find_vocabulary(model: nn.Module, example: Any) -> Vocabulary | None:
     """The largest table that looks up an input of the example itself; None where none does."""
     tensors = integers_in(example)
-    found: list[Vocabulary] = []
+    vocabularies: list[Vocabulary] = []
 
     def look(layer: Any, args: tuple[Any, ...]) -> None:
         for x in tensors:
             if args and isinstance(args[0], Tensor) and same(args[0], x):
-                found.append(Vocabulary(layer.num_embeddings, layer.padding_idx, x))
+                vocabularies.append(Vocabulary(layer.num_embeddings, layer.padding_idx, x))
 
     tables = [m for m in model.modules() if isinstance(m, nn.Embedding)]
     if not tensors or not tables:
         return None
     with watching_inputs(dict.fromkeys(tables, look)):
         run(model, example)
-    best = max(found, key=lambda each: each.size, default=None)
+    best = max(vocabularies, key=lambda each: each.size, default=None)
     return best if best is not None and best.size >= LEAST else None
 
 

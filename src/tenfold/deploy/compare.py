@@ -34,10 +34,10 @@ def check_same(
     for probe in probes:
         wanted = tensors_in(run(model, probe))
         try:
-            found = answers(loaded, probe)
+            got = answers(loaded, probe)
         except Exception as error:  # a runtime refuses with errors of its own
             raise not_exported(error, f"{to} and run at batch {batch_of(probe)}") from error
-        gap = difference(wanted, found)
+        gap = difference(wanted, got)
         if not gap <= tolerance(wanted):
             raise bad_value(
                 f"An export to {to} must compute what the model does",
@@ -58,11 +58,11 @@ def blame(runtime: FileRuntime, model: nn.Module, example: Any, folder: Path) ->
         file.parent.mkdir()
         try:
             runtime.write(layer, inputs, file)
-            found = answers(runtime.load(file, structure=layer), inputs)
+            got = answers(runtime.load(file, structure=layer), inputs)
         except Exception as error:  # what cannot be checked alone is told, not raised
             return f"because of {name or 'the model'} ({type(layer).__name__}: {told_by(error)})"
         wanted = tensors_in(run(layer, inputs))
-        if not difference(wanted, found) <= tolerance(wanted):
+        if not difference(wanted, got) <= tolerance(wanted):
             return f"because of {name or 'the model'} ({type(layer).__name__})"
     return "though each layer alone is right, so because of an operation between layers"
 

@@ -118,11 +118,11 @@ def gap_at_other_sizes(
         return 0.0
     probe = runs_at(model, other_sizes(shuffle(example), axes.sizes))
     try:
-        found = answers(runtime.load(path, structure=written), probe)
+        got = answers(runtime.load(path, structure=written), probe)
     except Exception:  # of the runtime's own
         return None
     wanted = tensors_in(run(model, probe))
-    gap = difference(wanted, found)
+    gap = difference(wanted, got)
     return gap if gap <= tolerance(wanted) else None
 
 

@@ -60,7 +60,7 @@ def join_pairs(model: nn.Module, program: ExportedProgram) -> bool:
 def same(model: nn.Module, fused: nn.Module, example: Any) -> bool:
     """Whether both give the same outputs, but for rounding, on the example and on noise."""
     for probe in (example, shuffle(example)):
-        wanted, found = (tensors_in(run(each, probe)) for each in (model, fused))
-        if not difference(wanted, found) <= tolerance(wanted):
+        wanted, got = (tensors_in(run(each, probe)) for each in (model, fused))
+        if not difference(wanted, got) <= tolerance(wanted):
             return False
     return True

@@ -85,8 +85,8 @@ def score(
                 return None
             size = batch_of(read.inputs) if dynamic else batch
             with as_bad_value(*FITTING):
-                found = logits_by_pieces(runner, read.inputs, size)
-            right, counted = hits_of(found, read.labels, class_mode)
+                logits = logits_by_pieces(runner, read.inputs, size)
+            right, counted = hits_of(logits, read.labels, class_mode)
             hits, seen = hits + right, seen + counted
     return 100 * hits / max(seen, 1)
 

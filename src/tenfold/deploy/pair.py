@@ -26,12 +26,12 @@ def layer_nodes(model: nn.Module, program: ExportedProgram) -> dict[Node, str]:
     no hooks."""
     signature = program.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    found: dict[Node, str] = {}
+    owners: dict[Node, str] = {}
     for node in program.graph.nodes:
         layer, _, kind = names.get(node.name, "").rpartition(".")
         if kind in ("weight", "running_mean") and len(node.users) == 1 and is_plain(model, layer):
-            found[next(iter(node.users))] = layer
-    return found
+            owners[next(iter(node.users))] = layer
+    return owners
 
 
 def is_plain(model: nn.Module, name: str) -> bool:

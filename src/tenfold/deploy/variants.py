@@ -47,8 +47,8 @@ def try_variants(
 def distance(model: nn.Module, runner: Runner, inputs: Any, size: int) -> float:
     """Norm of the difference of the first outputs, as a share of the model's own."""
     wanted = logits_by_pieces(lambda piece: run(model, piece), inputs, size)
-    found = logits_by_pieces(runner, inputs, size)
-    return float((found - wanted).norm() / wanted.norm().clamp_min(1e-12))
+    got = logits_by_pieces(runner, inputs, size)
+    return float((got - wanted).norm() / wanted.norm().clamp_min(1e-12))
 
 
 def check_close(error: float, to: str) -> None:

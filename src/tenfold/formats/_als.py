@@ -43,10 +43,10 @@ def fit(tensor: Tensor, start: Cp, sweeps: int) -> Cp:
     best, ahead, step = start, start.factors, STEP
     seen = [start.error]
     for _ in range(sweeps if energy else 0):
-        found = sweep(tensor, ahead, energy)
-        if found.error < best.error:  # NaN compares false
-            ahead = tuple(x + step * (x - old) for x, old in zip(found.factors, best.factors))
-            best, step = found, min(LIMIT, step * GROWTH)
+        trial = sweep(tensor, ahead, energy)
+        if trial.error < best.error:  # NaN compares false
+            ahead = tuple(x + step * (x - old) for x, old in zip(trial.factors, best.factors))
+            best, step = trial, min(LIMIT, step * GROWTH)
         elif ahead is best.factors:
             break  # a plain sweep does not help either
         else:
@@ -137,8 +137,8 @@ def start_from_svd(tensor: Tensor, rank: int, window: tuple[int, ...]) -> Cp:
     """
     slices = [spectrum(tensor[:, w, :]) for w in range(tensor.shape[1])]
     kept = min(rank, *tensor.shape[::2])
-    pairs = [found.split(kept) for found in slices]
-    strength = torch.cat([found.energies[:kept] for found in slices])
+    pairs = [trial.split(kept) for trial in slices]
+    strength = torch.cat([trial.energies[:kept] for trial in slices])
     order = strength.argsort(descending=True)[:rank]
     first = torch.cat([left for left, _ in pairs], 1)[:, order]
     last = torch.cat([right.T for _, right in pairs], 1)[:, order]

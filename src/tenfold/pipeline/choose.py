@@ -137,10 +137,10 @@ def choose(
     plan = on_first_process(lambda: decide(guest, request, surveyed, curves, damages, find))
     if request.target is not None:
         clock.lap(request.target.cost)
-    found = Candidate(plan, curves)
-    others = rivals(opened, request, surveyed, found, damages, sensed, sides)
+    searched = Candidate(plan, curves)
+    others = rivals(opened, request, surveyed, searched, damages, sensed, sides)
     plan = on_first_process(
-        lambda: preferred(opened, found, others, sensed, search_within, progress)
+        lambda: preferred(opened, searched, others, sensed, search_within, progress)
     )
     clock.lap("compare")
     plan = replace(plan, seconds={**clock.laps, **plan.seconds})
@@ -229,25 +229,25 @@ def rivals(
     guest: Guest,
     request: Request,
     surveyed: Surveyed,
-    found: Candidate,
+    searched: Candidate,
     damages: Sequence[Tensor],
     sensed: Sensed,
     sides: Mapping[str, str],
 ) -> list[Candidate]:
     """Plainer plans, which all processes trace together. A method that was asked for by name has
     none, nor has a plan that a clock has settled, nor one that no inputs can judge."""
-    free = found.plan.method == PlanSettings().method and request.target is None
+    free = searched.plan.method == PlanSettings().method and request.target is None
     if not free or not sensed.apart or sensed.task is None:
         return []
     limits = surveyed.limits
     return list(
-        plainer_plans(guest.exact, surveyed.survey, found, damages, limits, sides, request.step)
+        plainer_plans(guest.exact, surveyed.survey, searched, damages, limits, sides, request.step)
     )
 
 
 def preferred(
     guest: Guest,
-    found: Candidate,
+    searched: Candidate,
     others: Sequence[Candidate],
     sensed: Sensed,
     within: Callable[[Sequence[Limit]], Plan],
@@ -256,10 +256,10 @@ def preferred(
     """The searched plan, or a plainer one that shifts outputs less, with its forecast."""
     judge = judge_of(guest, sensed)
     if judge is None:
-        return found.plan
-    best = prefer(guest.exact, found, others, judge, progress)
+        return searched.plan
+    best = prefer(guest.exact, searched, others, judge, progress)
     forecast = replace(best.forecast, fitted=not sensed.typical)  # it is when it is built
-    forecast = with_way_out(guest.exact, forecast, best.plan, found.curves, within, judge)
+    forecast = with_way_out(guest.exact, forecast, best.plan, searched.curves, within, judge)
     return replace(best.plan, forecast=forecast)
 
 

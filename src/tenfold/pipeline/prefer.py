@@ -41,19 +41,19 @@ class Preferred:
 
 def prefer(
     model: nn.Module,
-    found: Candidate,
+    searched: Candidate,
     others: Sequence[Candidate],
     judge: Judge,
     progress: Progress,
 ) -> Preferred:
     """The least shift on the judge's inputs; the searched plan where they are alike."""
-    best, least = found, shift_of(model, found, judge)
+    best, least = searched, shift_of(model, searched, judge)
     for done, other in enumerate(others):
         mine = shift_of(model, other, judge)
         if mine < least:
             best, least = other, mine
         progress("comparing plans", done + 1, len(others))
-    plan = replace(found.plan, choices=best.plan.choices, predicted=best.plan.predicted)
+    plan = replace(searched.plan, choices=best.plan.choices, predicted=best.plan.predicted)
     plan = replace(plan, damage=best.plan.damage, bound=best.plan.bound)
     with standing_in(model, best):
         return Preferred(plan, judge.forecast(model))
@@ -78,37 +78,37 @@ def standing_in(model: nn.Module, candidate: Candidate) -> AbstractContextManage
 def plainer_plans(
     model: nn.Module,
     survey: Survey,
-    found: Candidate,
+    searched: Candidate,
     damages: Sequence[Any],
     limits: Sequence[Limit],
     sides: Mapping[str, str],
     step: Any,
 ) -> Iterator[Candidate]:
     """One share of costs, one share of energy, and weights as they are."""
-    settings = found.plan.settings
+    settings = searched.plan.settings
     for name in PLAINER:
         asked = replace(settings, method=name)
-        plan = search(survey, found.curves, damages, limits, settings=asked)
-        yield Candidate(on_sides(plan, sides), found.curves)
+        plan = search(survey, searched.curves, damages, limits, settings=asked)
+        yield Candidate(on_sides(plan, sides), searched.curves)
     if any(side != "plain" for side in sides.values()):
-        curves = in_frobenius(model, survey, found, sides, step)
+        curves = in_frobenius(model, survey, searched, sides, step)
         plain = search(survey, curves, [plain_damage(c) for c in curves], limits, settings=settings)
         yield Candidate(on_sides(plain, dict.fromkeys(sides, "plain")), curves)
 
 
 def in_frobenius(
-    model: nn.Module, survey: Survey, found: Candidate, sides: Mapping[str, str], step: Any
+    model: nn.Module, survey: Survey, searched: Candidate, sides: Mapping[str, str], step: Any
 ) -> list[Curve]:
     """The curves of weights as they are, of which some layers have theirs already."""
     others = tuple(site for site in survey.sites if sides.get(site.name) != "plain")
     traced = trace_curves(
         model,
         replace(survey, sites=others),
-        formats=found.plan.settings.formats,
+        formats=searched.plan.settings.formats,
         round_to=step,
     )
     fresh = {(curve.site.name, curve.format): curve for curve in traced}
-    return [fresh.get((curve.site.name, curve.format), curve) for curve in found.curves]
+    return [fresh.get((curve.site.name, curve.format), curve) for curve in searched.curves]
 
 
 def on_sides(plan: Plan, sides: Mapping[str, str]) -> Plan:

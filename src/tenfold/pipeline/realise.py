@@ -68,21 +68,21 @@ def check_depth(refine: str, budget: BudgetSpec) -> None:
         )
 
 
-def refine_together(found: Chosen, seed: int, progress: Progress) -> tuple[Plan, nn.Module]:
+def refine_together(chosen: Chosen, seed: int, progress: Progress) -> tuple[Plan, nn.Module]:
     """The plan as searched and the one that training ends at, both fitted on more inputs; of the
     two the searched one, unless the other is clearly closer to the original on inputs held apart,
     for on held-out images the searched one was never the worse."""
-    model = found.guest.exact
-    if not found.sensed.typical:
-        return found.plan, build(model, found.plan, found.sensed, progress)
-    batches = more_inputs(found, seed, progress)
+    model = chosen.guest.exact
+    if not chosen.sensed.typical:
+        return chosen.plan, build(model, chosen.plan, chosen.sensed, progress)
+    batches = more_inputs(chosen, seed, progress)
     train, apart = batches[:-1] or batches, batches[-1]
-    plenty = replace(found.sensed, batches=tuple(train))
-    others = list(moved_plans(found, plenty, progress))
-    plan, built = found.plan, build(model, found.plan, plenty, progress)
+    plenty = replace(chosen.sensed, batches=tuple(train))
+    others = list(moved_plans(chosen, plenty, progress))
+    plan, built = chosen.plan, build(model, chosen.plan, plenty, progress)
 
     def apart_by(network: nn.Module) -> float:
-        return distance(network, model, apart, found.sensed.task)
+        return distance(network, model, apart, chosen.sensed.task)
 
     for moved, fitted in others:
         if apart_by(fitted) < CLEARLY * apart_by(built):
@@ -91,28 +91,28 @@ def refine_together(found: Chosen, seed: int, progress: Progress) -> tuple[Plan,
 
 
 def moved_plans(
-    found: Chosen, plenty: Sensed, progress: Progress
+    chosen: Chosen, plenty: Sensed, progress: Progress
 ) -> Iterator[tuple[Plan, nn.Module]]:
     """The plan that training ends at, and its network; none where there is nothing to train, or
     where no ranks of its formats keep the limits. Nothing is trained after the last fit: on
     held-out images that helped at 5x and hurt at 3x."""
-    large = found.find([replace(limit, value=limit.value * LOOSE) for limit in found.limits])
-    held = {site.name for site in found.survey.sites if site.others}  # which keep their ranks
+    large = chosen.find([replace(limit, value=limit.value * LOOSE) for limit in chosen.limits])
+    held = {site.name for site in chosen.survey.sites if site.others}  # which keep their ranks
     if all(choice.format == "dense" or choice.site in held for choice in large.choices):
         return
-    model = opened_by(large, found.guest.exact)
+    model = opened_by(large, chosen.guest.exact)
     moved, shrunk = refine(
         model,
-        build(model, large, found.sensed, progress),
+        build(model, large, chosen.sensed, progress),
         large,
-        found.survey.sites,
-        found.limits,
+        chosen.survey.sites,
+        chosen.limits,
         mixed(plenty.batches),
-        round_to=found.plan.settings.round_to or 1,
+        round_to=chosen.plan.settings.round_to or 1,
         progress=progress,
     )
-    if keeps(moved, found.limits):
-        moved = found.predict(replace(moved, bound=found.plan.bound, seconds=found.plan.seconds))
+    if keeps(moved, chosen.limits):
+        moved = chosen.predict(replace(moved, bound=chosen.plan.bound, seconds=chosen.plan.seconds))
         yield moved, reconstruct(model, shrunk, moved, fitted_on(plenty), plenty.metrics, progress)
 
 
@@ -121,14 +121,19 @@ def keeps(plan: Plan, limits: Sequence[Limit]) -> bool:
     return all(plan.predicted[limit.cost] <= limit.value * (1 + 1e-12) for limit in limits)
 
 
-def more_inputs(found: Chosen, seed: int, progress: Progress) -> list[Any]:
+def more_inputs(chosen: Chosen, seed: int, progress: Progress) -> list[Any]:
     """The sensed batches, with more of their kind where they are synthetic."""
-    batches = list(found.sensed.batches)
-    if found.sensed.origin != "synthetic":
+    batches = list(chosen.sensed.batches)
+    if chosen.sensed.origin != "synthetic":
         return batches
     more = on_first_process(
         lambda: synthetic_inputs(
-            found.guest.exact, found.guest.exact_example, MORE, seed + 1, progress, steps=STEPS
+            chosen.guest.exact,
+            chosen.guest.exact_example,
+            MORE,
+            seed + 1,
+            progress,
+            steps=STEPS,
         )
     )
     return [*batches, *more.split(len(batches[0]))]

@@ -38,26 +38,26 @@ def planned_once(
         return make()
     path = folder / FILE
     facts = json.loads(json.dumps({**asked, "original": digest((), model)[:8]}, default=str))
-    found = on_first_process(lambda: read_state(path))
-    if found is not None:
-        return taken_up(found, facts, model, folder)
+    stored = on_first_process(lambda: read_state(path))
+    if stored is not None:
+        return taken_up(stored, facts, model, folder)
     plan, built = make()
-    told = {"asked": facts, "plan": plan_to_json(plan)}
-    on_first_process(lambda: write_state(path, tensors_of(built), told))
+    notes = {"asked": facts, "plan": plan_to_json(plan)}
+    on_first_process(lambda: write_state(path, tensors_of(built), notes))
     return plan, built
 
 
 def taken_up(
-    found: tuple[Mapping[str, Any], Mapping[str, Any]],
+    stored: tuple[Mapping[str, Any], Mapping[str, Any]],
     facts: Mapping[str, Any],
     model: nn.Module,
     folder: Path,
 ) -> Planned:
     """The plan and the factors of a file that was read."""
-    tensors, told = found
+    tensors, notes = stored
     try:
-        check_same_run(told["asked"], facts, folder)
-        plan = plan_from_json(told["plan"])
+        check_same_run(notes["asked"], facts, folder)
+        plan = plan_from_json(notes["plan"])
         built = build_structure(model, plan)
         load_state(built, tensors)
     except (KeyError, RuntimeError) as error:

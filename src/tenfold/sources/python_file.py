@@ -27,8 +27,8 @@ class PythonFile(Source):
 
     def model(self, text: str, trained: bool = True) -> tuple[nn.Module, Any]:
         """What the function returns: a module, or a pair with an example. Raises InputError."""
-        found = call_function(text)
-        model, example = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+        value = call_function(text)
+        model, example = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
         if not isinstance(model, nn.Module):
             raise bad_value(
                 f"{text} must return a torch.nn.Module",
@@ -39,14 +39,14 @@ class PythonFile(Source):
 
     def data(self, text: str, split: str) -> Iterable[Any]:
         """The batches that the function returns. Raises InputError."""
-        found = call_function(text)
-        if not isinstance(found, Iterable):
+        value = call_function(text)
+        if not isinstance(value, Iterable):
             raise bad_value(
                 f"{text} must return batches",
-                type(found).__name__,
+                type(value).__name__,
                 "return a DataLoader or a list of (inputs, labels)",
             )
-        return found
+        return value
 
 
 def call_function(text: str) -> Any:

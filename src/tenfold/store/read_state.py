@@ -96,9 +96,9 @@ def refused(file: Path, error: Exception) -> InputError:
     said = str(error)
     more = next((x for x in said.splitlines() if "GLOBAL" in x or "Unsupported" in x), "")
     if more:
-        found = f"{file} with more in it ({' '.join(more.split())[:200]})"
+        content = f"{file} with more in it ({' '.join(more.split())[:200]})"
         way_out = "load it where you trust it, and save its tensors by safetensors.torch.save_model"
-        return bad_value("A pickle must hold tensors and plain values alone", found, way_out)
+        return bad_value("A pickle must hold tensors and plain values alone", content, way_out)
     return bad_value(
         "Weights must be a safetensors file, or one of torch.save with tensors",
         f"{file} ({in_short(said) or type(error).__name__})",

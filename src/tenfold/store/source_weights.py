@@ -91,12 +91,12 @@ def split(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str | None:
 
 def misfit(state: dict[str, Tensor], own: dict[str, Tensor]) -> str:
     """The first name that is missing, that is unknown and that differs, and how many there are."""
-    found = list(misfits(state, own))
-    missing, unknown = ([x for x in found if x.startswith(k)] for k in ("no ", "an unknown "))
-    others = [x for x in found if x not in (*missing, *unknown)]
+    all_misfits = list(misfits(state, own))
+    missing, unknown = ([x for x in all_misfits if x.startswith(k)] for k in ("no ", "an unknown "))
+    others = [x for x in all_misfits if x not in (*missing, *unknown)]
     counts = f" ({len(missing)} missing and {len(unknown)} unknown)"
     named = [group[0] for group in (others, missing, unknown) if group]
-    return " and ".join(named) + counts * (len(found) > 1) or str(split(state, own))
+    return " and ".join(named) + counts * (len(all_misfits) > 1) or str(split(state, own))
 
 
 def told(path: str | Path, where: str, prefix: str) -> Iterator[str]:

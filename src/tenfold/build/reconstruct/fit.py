@@ -58,12 +58,12 @@ def fit_scaled(
     factors: Sequence[Tensor], compose: Compose, wanted: Quadratic, free: Sequence[int]
 ) -> list[Tensor]:
     """The same for factors of about one size."""
-    found = [factor.clone() for factor in factors]
-    for _ in range(sweeps_for(found, wanted)):
+    fitted = [factor.clone() for factor in factors]
+    for _ in range(sweeps_for(fitted, wanted)):
         for index in reversed(free):
-            found[index] = solve(*alone(found, index, compose, wanted))
-    before, after = (wanted.at(compose(x).flatten(1)) for x in (factors, found))
-    return found if after < before else list(factors)  # NaN compares false
+            fitted[index] = solve(*alone(fitted, index, compose, wanted))
+    before, after = (wanted.at(compose(x).flatten(1)) for x in (factors, fitted))
+    return fitted if after < before else list(factors)  # NaN compares false
 
 
 def sweeps_for(factors: Sequence[Tensor], wanted: Quadratic) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import threading
 import warnings
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from torch.nn.utils.parametrize import register_parametrization
 import tenfold
 from tenfold.formats import FORMATS
 from tenfold.layers import describe, kind_of, links_of, weight_of
+from tenfold.machine.threads import torch_threads
 from tenfold.survey import survey
 from tenfold.values import Choice
 from tests.computing import (
@@ -136,6 +138,22 @@ def test_networks_of_such_layers_are_compressed(name, tmp_path):
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     folder = tenfold.save(result, tmp_path / "small")
     torch.testing.assert_close(tenfold.load(folder, seeded(make))(x), result.model(x))
+
+
+def test_somebody_else_s_code_runs_in_one_thread_alone():
+    """Gradients of one weight in two threads stop for good in torch, each waiting for the other."""
+    threads = set()
+
+    class Watched(Equalised):
+        def forward(self, x):
+            threads.add(threading.get_ident())
+            return super().forward(x)
+
+    model = seeded(lambda: nn.Sequential(Watched(4, 16, 3), nn.ReLU(), Watched(16, 8, 3)))
+    with torch_threads(2):
+        plan = tenfold.plan(model, torch.randn(2, 4, 6, 5), "params=0.5", **QUICK)
+        tenfold.apply(plan, model)
+    assert threads == {threading.get_ident()}
 
 
 @pytest.mark.parametrize("name", NETWORKS)

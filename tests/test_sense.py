@@ -155,7 +155,7 @@ def test_damages_between_points_are_linear_in_the_logarithms():
 def test_a_replaced_layer_comes_back():
     model = tiny_resnet()
     before = model(example())
-    with replaced(model.down, nn.Conv2d(12, 24, 3, 2, 1)):
+    with replaced({model.down: nn.Conv2d(12, 24, 3, 2, 1)}):
         assert not torch.equal(model(example()), before)
     assert torch.equal(model(example()), before)
 

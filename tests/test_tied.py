@@ -136,7 +136,7 @@ def test_what_shared_a_weight_shares_its_factors(name, calibrated, tmp_path):
 
 def test_damage_is_measured_with_both_replaced():
     model, x = seeded(Language), TOKENS[0]
-    plan = tenfold.plan(model, x, "params=0.8", calibration=TOKENS, include=["table"])
+    plan = tenfold.plan(model, x, "params=0.55", calibration=TOKENS, include=["table"])
     (choice,) = plan.choices
     built = tenfold.apply(plan, model, calibration=TOKENS)
     assert choice.damage > 0

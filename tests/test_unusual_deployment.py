@@ -187,7 +187,7 @@ def test_a_table_of_a_network_on_indices_is_measured(tmp_path):
     other = copy.deepcopy(model)
     other.words = nn.Embedding(9, 16)
     budget = "latency=0.9@onnxruntime"
-    with pytest.raises(InputError, match="must be of this network"):
+    with pytest.raises(InputError, match="must hold every layer of the network"):
         tenfold.plan(other, x, budget, metric="frobenius", latency_table=tmp_path / "table.json")
 
 

@@ -16,11 +16,12 @@ from benchmarks.networks.subjects import Batches
 from tenfold.build.rebuild import rebuild
 from tenfold.build.reconstruct import reconstruct
 from tenfold.curves import measure_damages
+from tenfold.curves.outcome import judge_of
 from tenfold.curves.trace import Curve, plain_damage, trace_curves
 from tenfold.curves.weigh import choose_sides
 from tenfold.machine.progress import Clock
 from tenfold.pipeline.prefer import on_sides
-from tenfold.pipeline.realise import fitted_on, judge_of
+from tenfold.pipeline.realise import fitted_on
 from tenfold.search import search
 from tenfold.search.budget import resolve_budget
 from tenfold.sense import Sensed, sense

@@ -14,7 +14,7 @@ from tenfold.formats import FORMATS
 from tenfold.formats.chains import balance_all
 from tenfold.formats.metric import Metric
 from tenfold.formats.places import stand_ins
-from tenfold.layers import LAYERS, describe, links_of, pose, site_of, ties_of, weight_of
+from tenfold.layers import LAYERS, describe, links_of, pose, site_of, ties_of, weight_of, weights_of
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import parallel_map
 from tenfold.network.copying import copy_of
@@ -35,15 +35,16 @@ def rebuild(
     """
     metrics = metrics or {}
     model = opened_by(plan, model)
+    chosen = planned(model, plan)
+    sites = {c.site: describe(model.get_submodule(c.site), c.site) for c in chosen}
+    weights = weights_of(model, sites)  # before the work is shared, for somebody's code may run
 
     @torch.no_grad()
     def factor(choice: Choice) -> tuple[Tensor, ...]:
-        fmt, layer = FORMATS[choice.format], model.get_submodule(choice.site)
-        site, weight = describe(layer, choice.site), weight_of(layer).detach().cpu()
-        metric = metrics.get(choice.site, Metric()).on(choice.metric)
-        return fmt.factors(fmt.analyse(site, weight, metric), choice.ranks)
+        fmt, name = FORMATS[choice.format], choice.site
+        metric = metrics.get(name, Metric()).on(choice.metric)
+        return fmt.factors(fmt.analyse(sites[name], weights[name], metric), choice.ranks)
 
-    chosen = planned(model, plan)
     kernels = []
     for done, kernel in enumerate(parallel_map(factor, chosen)):
         kernels.append(kernel)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from tenfold.curves.damage import Goal, goals_of
 from tenfold.data.batches import rows_of
-from tenfold.network.call import call_alike, evaluating
-from tenfold.tasks import Task, parts_of
+from tenfold.network.call import call_alike, evaluating, run
+from tenfold.sense import Sensed
+from tenfold.tasks import Task, guess_task, parts_of
 from tenfold.tasks._own import Own
 from tenfold.values import Forecast
 
@@ -54,6 +55,14 @@ class Judge:
         """What the network says to each batch."""
         with evaluating(network):
             return [(goal, call_alike(network, goal.inputs)) for goal in self.goals]
+
+
+def judge_of(original: nn.Module, sensed: Sensed) -> Judge | None:
+    """The original on the inputs held apart; None where there are none."""
+    if not sensed.apart:
+        return None
+    task = sensed.task or guess_task(original, run(original, sensed.apart[0]))
+    return Judge(original, sensed.apart, task, sensed.origin != "calibration")
 
 
 def agreement_of(task: Task, output: Any, goal: Goal) -> tuple[str, Tensor]:

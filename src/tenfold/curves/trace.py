@@ -17,7 +17,7 @@ from tenfold.costs import COSTS
 from tenfold.errors import bad_value
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
-from tenfold.layers import only_looked_up, weight_of
+from tenfold.layers import only_looked_up, weights_of
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.threads import parallel_map
 from tenfold.values import Site, Survey
@@ -57,16 +57,16 @@ def trace_curves(
     """Curves of every site in every format that accepts it; ``dense`` is always among them.
 
     ``round_to`` keeps only ranks that are its multiples, or those of what it gives for a site.
-    Work is shared over torch's threads.
+    Work is shared over torch's threads; weights are read before, for somebody's code may run.
     Sites with equal geometry still have their own curve: the weight differs.
     """
     jobs = cheapest_curves(survey, formats, round_to)
     metrics = metrics or {}
+    weights = weights_of(model, (bare.site.name for bare in jobs))
 
     def work(bare: Curve) -> Curve:
         name = bare.site.name
-        weight = weight_of(model.get_submodule(name)).detach().cpu()
-        return trace(bare, weight, metrics.get(name, Metric()))
+        return trace(bare, weights[name], metrics.get(name, Metric()))
 
     curves = []
     for done, curve in enumerate(parallel_map(work, jobs)):

@@ -18,6 +18,7 @@ from torch import Tensor
 from tenfold.formats import _als
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._groups import PerGroup
+from tenfold.formats._hosvd import leading
 from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
@@ -150,7 +151,7 @@ class Cp(Format):
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         """Three kernels, ``(r, in, 1, 1)``, ``(r, 1, *kernel)``, ``(out, r, 1, 1)``, by alternating
-        least squares from an SVD (Kolda and Bader 2009, figure 3.3)."""
+        least squares (Kolda and Bader 2009, figure 3.3)."""
         return self._kernels(state, state.fit(ranks[0], FINAL_SWEEPS))
 
     def _kernels(self, state: State, fit: _als.Cp) -> tuple[Tensor, ...]:
@@ -202,16 +203,6 @@ class CpSeparable(Cp):
         shape = [1, 1]
         shape[index] = kernel[index]
         return factor.T.reshape(factor.shape[1], 1, *shape)
-
-
-def leading(white: Tensor, mode: int) -> tuple[Tensor, Tensor]:
-    """Left singular vectors of a mode unfolding ``(n, n)``, strongest first, and the share of the
-    energy beyond the first 0, 1, ..., n of them."""
-    unfolded = white.movedim(mode, 0).flatten(1)
-    values, vectors = torch.linalg.eigh(unfolded @ unfolded.T)
-    energies = values.flip(0).clamp_min(0).double()
-    beyond = energies.flip(0).cumsum(0).flip(0) / energies.sum().clamp_min(1e-300)
-    return vectors.flip(1), torch.cat([beyond, beyond.new_zeros(1)])
 
 
 def _interpolate(knots: list[int], values: Tensor, ranks: Tensor) -> Tensor:

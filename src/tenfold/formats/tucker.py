@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._groups import PerGroup
+from tenfold.formats._hosvd import leading
 from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
@@ -62,7 +63,7 @@ class Tucker(Format):
         the core, from which the error of any two ranks is read."""
         white = metric.whiten(weight)
         white = white.flatten(2) if weight.ndim > 2 else white
-        outputs, inputs = _basis(white, 0), _basis(white, 1)
+        (outputs, _), (inputs, _) = leading(white, 0), leading(white, 1)
         core = rotated(white, outputs, 0)
         core = rotated(core, inputs, 1).transpose(0, 1)
         energy = core.double().square().sum(2).cumsum(0).cumsum(1)
@@ -84,12 +85,6 @@ class Tucker(Format):
             core.transpose(0, 1).unflatten(2, state.shape[2:]),
             last.reshape(*last.shape, *ones),
         )
-
-
-def _basis(white: Tensor, mode: int) -> Tensor:
-    """All left singular vectors of a mode unfolding, strongest first (square, ``(n, n)``)."""
-    unfolded = white.movedim(mode, 0).flatten(1)
-    return torch.linalg.eigh(unfolded @ unfolded.T).eigenvectors.flip(1)
 
 
 def rotated(tensor: Tensor, basis: Tensor, mode: int) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from tenfold.errors import InputError
@@ -39,6 +41,12 @@ def size_of(tensor: Tensor) -> int:
 def weight_of(module: nn.Module) -> Tensor:
     """The weight of a layer, ``(out, in / groups, *kernel)``; gradients reach its parameters."""
     return require_kind(module).weight(module)
+
+
+@torch.no_grad()
+def weights_of(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+    """Weights of layers by name, on the CPU and without gradients."""
+    return {name: weight_of(model.get_submodule(name)).cpu() for name in dict.fromkeys(names)}
 
 
 def require_kind(module: nn.Module, name: str = "this") -> Kind:

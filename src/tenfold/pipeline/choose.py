@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tenfold.compounds import open_for
 from tenfold.costs import Target
 from tenfold.curves import measure_damages
-from tenfold.curves.outcome import Judge
+from tenfold.curves.outcome import Judge, judge_of
 from tenfold.curves.trace import (
     Curve,
     Step,
@@ -79,6 +79,7 @@ class Chosen:
     plan: Plan
     guest: Guest
     sensed: Sensed
+    judge: Judge | None  # None where no inputs are held apart
     survey: Survey
     limits: tuple[Limit, ...]
     find: Callable[[Sequence[Limit]], Plan]  # the same search within other limits
@@ -138,20 +139,21 @@ def choose(
     if request.target is not None:
         clock.lap(request.target.cost)
     searched = Candidate(plan, curves)
-    others = rivals(opened, request, surveyed, searched, damages, sensed, sides)
-    plan = on_first_process(
-        lambda: preferred(opened, searched, others, sensed, search_within, progress)
-    )
+    judge = judge_of(opened.exact, sensed)
+
+    def way_out(forecast: Forecast, plan: Plan) -> Forecast:
+        return with_way_out(opened.exact, forecast, plan, curves, search_within, judge)
+
+    if judge is not None:
+        others = rivals(opened.exact, request, surveyed, searched, damages, sides)
+        nearest = partial(preferred, opened.exact, searched, others, judge, sensed, way_out)
+        plan = on_first_process(lambda: nearest(progress))
     clock.lap("compare")
     plan = replace(plan, seconds={**clock.laps, **plan.seconds})
     again = partial(predict, curves, damages)
-
-    def way_out(forecast: Forecast, plan: Plan) -> Forecast:
-        return with_way_out(
-            opened.exact, forecast, plan, curves, search_within, judge_of(opened, sensed)
-        )
-
-    return Chosen(plan, guest, sensed, surveyed.survey, surveyed.limits, within, again, way_out)
+    return Chosen(
+        plan, guest, sensed, judge, surveyed.survey, surveyed.limits, within, again, way_out
+    )
 
 
 def read_request(budget: BudgetSpec, settings: PlanSettings) -> Request:
@@ -226,48 +228,34 @@ def sides_of(
 
 
 def rivals(
-    guest: Guest,
+    model: nn.Module,
     request: Request,
     surveyed: Surveyed,
     searched: Candidate,
     damages: Sequence[Tensor],
-    sensed: Sensed,
     sides: Mapping[str, str],
 ) -> list[Candidate]:
     """Plainer plans, which all processes trace together. A method that was asked for by name has
-    none, nor has a plan that a clock has settled, nor one that no inputs can judge."""
-    free = searched.plan.method == PlanSettings().method and request.target is None
-    if not free or not sensed.apart or sensed.task is None:
+    none, nor has a plan that a clock has settled."""
+    if searched.plan.method != PlanSettings().method or request.target is not None:
         return []
-    limits = surveyed.limits
-    return list(
-        plainer_plans(guest.exact, surveyed.survey, searched, damages, limits, sides, request.step)
-    )
+    survey, limits = surveyed.survey, surveyed.limits
+    return list(plainer_plans(model, survey, searched, damages, limits, sides, request.step))
 
 
 def preferred(
-    guest: Guest,
+    model: nn.Module,
     searched: Candidate,
     others: Sequence[Candidate],
+    judge: Judge,
     sensed: Sensed,
-    within: Callable[[Sequence[Limit]], Plan],
+    way_out: Callable[[Forecast, Plan], Forecast],
     progress: Progress,
 ) -> Plan:
     """The searched plan, or a plainer one that shifts outputs less, with its forecast."""
-    judge = judge_of(guest, sensed)
-    if judge is None:
-        return searched.plan
-    best = prefer(guest.exact, searched, others, judge, progress)
+    best = prefer(model, searched, others, judge, progress)
     forecast = replace(best.forecast, fitted=not sensed.typical)  # it is when it is built
-    forecast = with_way_out(guest.exact, forecast, best.plan, searched.curves, within, judge)
-    return replace(best.plan, forecast=forecast)
-
-
-def judge_of(guest: Guest, sensed: Sensed) -> Judge | None:
-    """The original on the inputs held apart; None where there are none."""
-    if not sensed.apart or sensed.task is None:
-        return None
-    return Judge(guest.exact, sensed.apart, sensed.task, sensed.origin != "calibration")
+    return replace(best.plan, forecast=way_out(forecast, best.plan))
 
 
 def finder(

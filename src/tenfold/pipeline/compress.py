@@ -15,6 +15,7 @@ from tenfold.build.narrow import narrowed
 from tenfold.build.rebuild import opened_by, planned
 from tenfold.compounds import finish_all, open_for
 from tenfold.costs import MEASURED, Target
+from tenfold.curves.outcome import judge_of
 from tenfold.data.batches import read_batch
 from tenfold.data.given import batches_of, check_batches, check_data
 from tenfold.data.reading import guarded
@@ -28,7 +29,7 @@ from tenfold.network.inputs import to_device
 from tenfold.network.plain import plain_inputs
 from tenfold.pipeline.choose import check_settings, choose, shape_of
 from tenfold.pipeline.purpose import purpose_of, read_planning, training_for
-from tenfold.pipeline.realise import build, check_depth, judge_of, refine_together
+from tenfold.pipeline.realise import build, check_depth, refine_together
 from tenfold.pipeline.resume import planned_once
 from tenfold.report import Result, make_report
 from tenfold.search.budget import BudgetSpec
@@ -104,7 +105,8 @@ def apply(
         opened = open_for(guest.exact, (choice.site for choice in plan.choices))
         planned(opened, plan)
         sensed = sense_again(plan, opened, calibration, example, progress)
-        return narrowed(build(guest.exact, plan, sensed, progress), model, plan)
+        judge = judge_of(opened, sensed)
+        return narrowed(build(guest.exact, plan, sensed, judge, progress), model, plan)
 
 
 def sense_again(
@@ -258,10 +260,10 @@ def plan_and_build(
     if settings.refine == "end-to-end":
         plan, built = refine_together(chosen, settings.seed, progress)
     else:
-        plan, built = chosen.plan, build(guest.exact, chosen.plan, chosen.sensed, progress)
-    judge = judge_of(guest.exact, chosen.sensed)
-    if judge is not None:
-        plan = replace(plan, forecast=chosen.with_way_out(judge.forecast(built), plan))
+        plan = chosen.plan
+        built = build(guest.exact, plan, chosen.sensed, chosen.judge, progress)
+    if chosen.judge is not None:
+        plan = replace(plan, forecast=chosen.with_way_out(chosen.judge.forecast(built), plan))
     return plan, narrowed(built, guest.model, plan)
 
 

@@ -34,22 +34,16 @@ STEPS = 40  # to make them: half of the usual number fits as well (docs/search.m
 CLEARLY = 0.9  # the searched plan has a certificate: another must be this much closer
 
 
-def build(model: nn.Module, plan: Plan, sensed: Sensed, progress: Progress) -> nn.Module:
-    """The planned layers; fitted one after the other where there are inputs to fit them on."""
+def build(
+    model: nn.Module, plan: Plan, sensed: Sensed, judge: Judge | None, progress: Progress
+) -> nn.Module:
+    """The planned layers; fitted one after the other where there are inputs to fit them on, as far
+    as the judge finds them nearer."""
     model = opened_by(plan, model)
     built = rebuild(model, plan, sensed.metrics, progress)
     if not sensed.typical:
         return built
-    judge = judge_of(model, sensed)
     return reconstruct(model, built, plan, fitted_on(sensed), sensed.metrics, progress, judge)
-
-
-def judge_of(model: nn.Module, sensed: Sensed) -> Judge | None:
-    """The original on the inputs held apart; None where there are none."""
-    if not sensed.apart:
-        return None
-    task = sensed.task or guess_task(model, run(model, sensed.apart[0]))
-    return Judge(model, sensed.apart, task, sensed.origin != "calibration")
 
 
 def fitted_on(sensed: Sensed) -> list[Any]:
@@ -74,12 +68,12 @@ def refine_together(chosen: Chosen, seed: int, progress: Progress) -> tuple[Plan
     for on held-out images the searched one was never the worse."""
     model = chosen.guest.exact
     if not chosen.sensed.typical:
-        return chosen.plan, build(model, chosen.plan, chosen.sensed, progress)
+        return chosen.plan, build(model, chosen.plan, chosen.sensed, chosen.judge, progress)
     batches = more_inputs(chosen, seed, progress)
     train, apart = batches[:-1] or batches, batches[-1]
     plenty = replace(chosen.sensed, batches=tuple(train))
     others = list(moved_plans(chosen, plenty, progress))
-    plan, built = chosen.plan, build(model, chosen.plan, plenty, progress)
+    plan, built = chosen.plan, build(model, chosen.plan, plenty, chosen.judge, progress)
 
     def apart_by(network: nn.Module) -> float:
         return distance(network, model, apart, chosen.sensed.task)
@@ -103,7 +97,7 @@ def moved_plans(
     model = opened_by(large, chosen.guest.exact)
     moved, shrunk = refine(
         model,
-        build(model, large, chosen.sensed, progress),
+        build(model, large, chosen.sensed, chosen.judge, progress),
         large,
         chosen.survey.sites,
         chosen.limits,

@@ -36,12 +36,13 @@ class Source(ABC):
     ``extra`` is the extra of tenfold that brings them."""
 
     form: ClassVar[str]  # how to write it, for messages
+    prefix: ClassVar[str] = ""  # what its texts begin with, as timm:
     packages: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
 
-    @abstractmethod
     def claims(self, text: str) -> bool:
-        """Whether the text has this source's form."""
+        """Whether the text has this source's form: its prefix, unless it says otherwise."""
+        return bool(self.prefix) and text.startswith(self.prefix)
 
     @abstractmethod
     def model(self, text: str, trained: bool = True) -> tuple[nn.Module, Any]:

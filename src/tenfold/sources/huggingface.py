@@ -35,12 +35,9 @@ class HuggingFace(Source):
     """The class is the one that the configuration names; the example has the sizes it states."""
 
     form = "hf:NAME or hf:path/to/folder"
+    prefix = "hf:"
     packages = ("transformers",)
     extra = "transformers"
-
-    def claims(self, text: str) -> bool:
-        """The prefix."""
-        return text.startswith("hf:")
 
     def model(self, text: str, trained: bool = True) -> tuple[nn.Module, Any]:
         """In evaluation mode. Raises InputError where the weights cannot be had, or do not fill

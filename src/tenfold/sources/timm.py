@@ -15,12 +15,9 @@ class Timm(Source):
     """The example has the size that the network was trained on."""
 
     form = "timm:NAME"
+    prefix = "timm:"
     packages = ("timm",)
     extra = "timm"
-
-    def claims(self, text: str) -> bool:
-        """The prefix."""
-        return text.startswith("timm:")
 
     def model(self, text: str, trained: bool = True) -> tuple[nn.Module, Any]:
         """In evaluation mode. Raises InputError for an unknown name, and where trained weights

@@ -17,12 +17,9 @@ class Torchvision(Source):
     """The example has the size that the weights are evaluated at."""
 
     form = "torchvision:NAME"
+    prefix = "torchvision:"
     packages = ("torchvision",)
     extra = "torchvision"
-
-    def claims(self, text: str) -> bool:
-        """The prefix."""
-        return text.startswith("torchvision:")
 
     def model(self, text: str, trained: bool = True) -> tuple[nn.Module, Any]:
         """In evaluation mode. Raises InputError for an unknown name, and where trained weights

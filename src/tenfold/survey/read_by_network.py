@@ -51,7 +51,7 @@ def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> Looks:
         why = trouble(model, plain([layer]), example, usual, steady)
         if why is None:
             continue
-        posed = pose(identity_before(layer), layer)
+        posed = pose(layer, layer)
         if posed and trouble(model, {id(layer): posed}, example, usual, steady) is None:
             posing.add(name)
         else:
@@ -62,11 +62,6 @@ def looked_into(model: nn.Module, names: Sequence[str], example: Any) -> Looks:
 def plain(layers: Iterable[nn.Module]) -> dict[int, nn.Module]:
     """Chains of one for layers, by identity."""
     return {id(layer): nn.Sequential(layer) for layer in layers}
-
-
-def identity_before(layer: nn.Module) -> nn.Module:
-    """A chain of two that computes what the layer does."""
-    return nn.Sequential(nn.Identity(), layer).train(layer.training)
 
 
 def trouble(

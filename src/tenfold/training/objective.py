@@ -85,5 +85,5 @@ def terms_of(settings: TuneSettings) -> list[tuple[Term, float]]:
     """The terms that count, with their weights. Raises InputError for a loss that is not there."""
     for entry in settings.losses:
         LOSSES[read_weight(entry)[0]]
-    weights = ((term, term.weight(settings)) for term in LOSSES.values())
+    weights = ((term, settings.weight_of(term.name)) for term in LOSSES.values())
     return [(term, weight) for term, weight in weights if weight]

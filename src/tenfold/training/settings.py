@@ -95,7 +95,9 @@ class TuneSettings:
             read_weight(entry)
 
     def weight_of(self, loss: str) -> float:
-        """The weight of a further loss; 0 where ``losses`` does not name it."""
+        """How much a loss counts, by its own setting or as ``losses`` has it; 0 leaves it out."""
+        if loss in OWN_WEIGHT:
+            return float(getattr(self, loss))
         return dict(map(read_weight, self.losses)).get(loss, 0.0)
 
     def peak_rate(self, before: int, after: int) -> float:
@@ -111,6 +113,9 @@ class TuneSettings:
         if step < rising:
             return peak * (step + 1) / rising
         return peak * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+OWN_WEIGHT = ("task", "logits", "features")  # losses that are settings themselves
 
 
 def read_weight(entry: str) -> tuple[str, float]:

@@ -13,6 +13,7 @@ from tenfold.network.call import run
 from tenfold.network.names import input_names, output_names
 from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.explain import not_exported
+from tenfold.runtimes.onnxruntime.divide import TRANSLATIONS
 from tenfold.runtimes.onnxruntime.unproject import unprojected
 from tenfold.runtimes.quiet import quiet
 from tenfold.runtimes.trace import convert_open
@@ -42,6 +43,7 @@ def convert(program: ExportedProgram, called: tuple[list[str], list[str]], path:
                 input_names=inputs,
                 output_names=outputs,
                 opset_version=OPSET,
+                custom_translation_table=TRANSLATIONS,
                 dynamo=True,
                 verbose=False,
             )

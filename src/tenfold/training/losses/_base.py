@@ -42,14 +42,10 @@ class Lesson:
 
 
 class Term(ABC):
-    """One term of the loss. Stateless."""
+    """One term of the loss. Stateless. ``TuneSettings.weight_of`` says how much it counts."""
 
     name: str
     blocks = False  # whether it looks at the outputs of blocks
-
-    def weight(self, settings: TuneSettings) -> float:
-        """How much it counts; 0 leaves it out. By default what ``losses`` says of its name."""
-        return settings.weight_of(self.name)
 
     @abstractmethod
     def of(self, lesson: Lesson) -> Tensor | None:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from tenfold.training.losses._base import LOSSES, Average, Lesson, Term
 from tenfold.training.losses._measures import mean_gap, mean_square
-from tenfold.training.settings import TuneSettings
 
 
 class Features(Term):
@@ -17,10 +16,6 @@ class Features(Term):
 
     name = "features"
     blocks = True
-
-    def weight(self, settings: TuneSettings) -> float:
-        """A setting of its own."""
-        return settings.features
 
     def of(self, lesson: Lesson) -> Tensor | None:
         """Mean over the blocks; None where there are none."""

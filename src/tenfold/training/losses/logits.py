@@ -33,10 +33,6 @@ class Logits(Term):
 
     name = "logits"
 
-    def weight(self, settings: TuneSettings) -> float:
-        """A setting of its own."""
-        return settings.logits
-
     def of(self, lesson: Lesson) -> Tensor | None:
         """Mean over the tensors; None where only the user's loss can compare them."""
         s, inputs = lesson.settings, lesson.batch.inputs

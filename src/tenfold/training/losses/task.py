@@ -14,17 +14,12 @@ from tenfold.errors import bad_value
 from tenfold.training.faults import one_number
 from tenfold.training.losses._base import LOSSES, Average, Lesson, Term
 from tenfold.training.losses._measures import wide
-from tenfold.training.settings import TuneSettings
 
 
 class TaskLoss(Term):
     """What the network is for."""
 
     name = "task"
-
-    def weight(self, settings: TuneSettings) -> float:
-        """A setting of its own."""
-        return settings.task
 
     def of(self, lesson: Lesson) -> Tensor | None:
         """The user's loss; else that of the labels; None without any."""

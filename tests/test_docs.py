@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from safetensors.torch import save_file
 
 import tenfold
 from tenfold.cli import main
+from tenfold.demo.network import DemoNetwork
 from tenfold.sources import SOURCES
 from tests.check_commands import check_command, examples_in_help
 from tests.check_snippets import calls_of, check_calls, check_imports, free_names
@@ -23,6 +25,27 @@ SLOW = {"plan", "compress", "tune"}  # the README calls them for real
 PATH = re.compile(r"`((?:docs|benchmarks|research|src|tests|tools)/[\w./-]+)(?:::\w+)?`")
 LINK = re.compile(r"\]\(([\w./-]+)(?:#[\w-]+)?\)")
 MADE = ("command-line.md",)  # when the site is built
+
+
+@pytest.fixture
+def slim(monkeypatch):
+    """The demo's network narrow and untrained: the README is run for what it does, not how well."""
+    narrow = partial(DemoNetwork, 32)
+    monkeypatch.setattr("tenfold.sense.inputs.IMAGES", 8)
+    monkeypatch.setattr("tenfold.sense.inputs.STEPS", 8)
+    for place in ("tenfold.demo.network", "tenfold.sources.demo"):
+        monkeypatch.setattr(f"{place}.load_network", lambda: settled(narrow()))
+    monkeypatch.setattr("tenfold.demo.network.DemoNetwork", narrow)
+
+
+def settled(network):
+    """BatchNorm knows a batch of noise."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        network.train()(torch.randn(16, 1, 28, 28))
+    return network.eval()
 
 
 @pytest.fixture
@@ -47,7 +70,7 @@ def takes_a_package(source):
     return any(SOURCES[name].packages and SOURCES[name].claims(source) for name in SOURCES)
 
 
-def test_python_examples_of_the_readme_run(folder):
+def test_python_examples_of_the_readme_run(folder, slim):
     shown = snippets(README)
     assert len(shown) >= 2
     namespace = {}
@@ -58,7 +81,7 @@ def test_python_examples_of_the_readme_run(folder):
         assert torch.equal(namespace["again"](x), namespace["result"].model(x))
 
 
-def test_commands_of_the_readme_run(folder):
+def test_commands_of_the_readme_run(folder, slim):
     lines = [shlex.split(command.text) for command in commands(README)]
     lines = [words for words in lines if words[0] == "tenfold" and words[1] != "demo"]
     here = [words for words in lines if not takes_a_package(words[2])]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tenfold.data.grow import phases
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call, evaluating, frozen_rng
 from tenfold.network.watch import watching_inputs
@@ -57,13 +58,26 @@ def synthesise(
     steps: int = STEPS,
     progress: Progress = silent,
 ) -> Tensor:
-    """``count`` inputs shaped like the example's, drawn from torch's random state.
+    """``count`` inputs shaped like the example's, drawn from torch's random state; large images
+    begin small.
 
     The model must satisfy ``can_synthesise``; its parameters get no gradients.
     """
     device = next(model.parameters()).device
-    x = smooth_noise((count, *example.shape[1:])).to(device, example.dtype)
-    return descend(model, x, lambda x: mismatch(model, x), steps, progress)
+    done, x = 0, torch.empty(0)
+    for size, share in phases(model, example, steps):
+        if done:
+            x = F.interpolate(x, size=size, mode="bilinear")
+        else:
+            x = smooth_noise((count, example.shape[1], *size)).to(device, example.dtype)
+        x = descend(model, x, lambda x: mismatch(model, x), share, onward(progress, done, steps))
+        done += share
+    return x
+
+
+def onward(progress: Progress, before: int, total: int) -> Progress:
+    """Tells of one part of the steps as of the whole."""
+    return lambda stage, done, _: progress(stage, before + done, total)
 
 
 def descend(
@@ -75,7 +89,9 @@ def descend(
 ) -> Tensor:
     """Inputs near ``start`` with a smaller loss; ``loss(inputs)`` runs the model, whose parameters
     get no gradients."""
-    x = start.clone().requires_grad_()
+    images = start.ndim == 4  # which convolutions take faster with the channels last
+    layout = torch.channels_last if images else torch.preserve_format
+    x = start.clone(memory_format=layout).requires_grad_()
     optimiser = torch.optim.Adam([x], lr=RATE, betas=(0.5, 0.9))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps, eta_min=RATE / 10)
     with evaluating(model), frozen(model), torch.enable_grad():
@@ -85,7 +101,7 @@ def descend(
             optimiser.step()
             schedule.step()
             progress("synthesising", step + 1, steps)
-    return x.detach()
+    return x.detach().contiguous()
 
 
 def mismatch(model: nn.Module, x: Tensor) -> Tensor:

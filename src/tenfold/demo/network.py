@@ -38,17 +38,19 @@ class ResidualBlock(nn.Module):
 class DemoNetwork(nn.Module):
     """Input ``(batch, 1, 28, 28)``, standardised grey; output ``(batch, 10)`` logits."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(1, 64, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()
+            nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
         )
-        self.block1 = ResidualBlock(64, 128, stride=1)
-        self.block2 = ResidualBlock(128, 128, stride=1)
-        self.block3 = ResidualBlock(128, 128, stride=2)
+        self.block1 = ResidualBlock(width, 2 * width, stride=1)
+        self.block2 = ResidualBlock(2 * width, 2 * width, stride=1)
+        self.block3 = ResidualBlock(2 * width, 2 * width, stride=2)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.classifier = nn.Linear(128, 10)
+        self.classifier = nn.Linear(2 * width, 10)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.block3(self.block2(self.block1(self.stem(x))))

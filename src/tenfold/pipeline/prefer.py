@@ -7,7 +7,7 @@ every plan is built from sketches and run on inputs that made none of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,8 @@ from torch import nn
 from tenfold.curves.damage import replaced, sketched
 from tenfold.curves.outcome import Judge
 from tenfold.curves.trace import Curve, plain_damage, trace_curves
+from tenfold.errors import BudgetError
+from tenfold.formats import FORMATS
 from tenfold.machine.progress import Progress
 from tenfold.search import search
 from tenfold.values import Choice, Forecast, Limit, Plan, Survey
@@ -92,23 +94,32 @@ def plainer_plans(
         yield Candidate(on_sides(plan, sides), searched.curves)
     if any(side != "plain" for side in sides.values()):
         curves = in_frobenius(model, survey, searched, sides, step)
-        plain = search(survey, curves, [plain_damage(c) for c in curves], limits, settings=settings)
-        yield Candidate(on_sides(plain, dict.fromkeys(sides, "plain")), curves)
+        plain = [plain_damage(curve) for curve in curves]
+        with suppress(BudgetError):  # without some formats a limit may be out of reach
+            plan = search(survey, curves, plain, limits, settings=settings)
+            yield Candidate(on_sides(plan, dict.fromkeys(sides, "plain")), curves)
 
 
 def in_frobenius(
     model: nn.Module, survey: Survey, searched: Candidate, sides: Mapping[str, str], step: Any
 ) -> list[Curve]:
-    """The curves of weights as they are, of which some layers have theirs already."""
+    """The curves of weights as they are, of which some layers have theirs already; without formats
+    that take many sweeps, which a plainer plan is not worth."""
     others = tuple(site for site in survey.sites if sides.get(site.name) != "plain")
-    traced = trace_curves(
-        model,
-        replace(survey, sites=others),
-        formats=searched.plan.settings.formats,
-        round_to=step,
-    )
+    asked = searched.plan.settings.formats or FORMATS
+    quick = [name for name in asked if is_quick(name)] or list(asked)
+    traced = trace_curves(model, replace(survey, sites=others), formats=quick, round_to=step)
     fresh = {(curve.site.name, curve.format): curve for curve in traced}
-    return [fresh.get((curve.site.name, curve.format), curve) for curve in searched.curves]
+    renewed = {site.name for site in others}
+    kept = {(c.site.name, c.format): c for c in searched.curves if c.site.name not in renewed}
+    both = {**fresh, **kept}
+    keys = ((curve.site.name, curve.format) for curve in searched.curves)
+    return [both[key] for key in keys if key in both]
+
+
+def is_quick(name: str) -> bool:
+    """Whether a format's curve is had from decompositions without an iteration."""
+    return FORMATS[name].error_is != "estimate"
 
 
 def on_sides(plan: Plan, sides: Mapping[str, str]) -> Plan:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from tenfold.data.apart import Split, split_apart
 from tenfold.data.augment import is_image
 from tenfold.data.cache import cached
-from tenfold.data.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
+from tenfold.data.grow import phases, worth
+from tenfold.data.synthesise import can_synthesise, smooth_noise, synthesise
 from tenfold.data.take import BATCH, take_batches
 from tenfold.data.tokens import find_vocabulary, made_tokens
 from tenfold.errors import bad_value
@@ -22,9 +23,10 @@ from tenfold.network.batching import batch_taken
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
+STEPS = 60  # to make them
 TOKENS = 512  # sequences, of which a few tens of tokens each are many positions
 MOST = 2048  # of real inputs that are looked at
-WORK = 4e12  # multiply-accumulates that making inputs may take, a minute or so of two cores
+WORK = 2e12  # multiply-accumulates that making inputs may take, half a minute or so of two cores
 READING = 1e12  # and that looking at real ones may take
 NOTHING = Split((), ())
 REAL_RIDGE = 0.03  # mean eigenvalues: real inputs are trusted further than made ones
@@ -109,20 +111,17 @@ def from_statistics(
     seed: int,
     progress: Progress,
 ) -> Inputs:
-    """Two sets that meet the BatchNorm statistics, each made by itself; those that only measure in
-    half the steps."""
-    steps = {"seen": STEPS, "apart": STEPS // 2}
-    work = 3 * sum(steps.values()) * per_input(survey, example)
-    count = most or within(WORK, work, IMAGES)
+    """One set that meets the BatchNorm statistics, of which a third only measures."""
+    steps = worth(phases(model, example, STEPS))
+    count = most or within(WORK, 4.5 * steps * per_input(survey, example), IMAGES)
+    apart = max(1, count // 2)
 
     def make() -> dict[str, Tensor]:
         torch.manual_seed(seed)
-        return {
-            name: synthesise(model, example, count, steps=number, progress=progress)
-            for name, number in steps.items()
-        }
+        made = synthesise(model, example, count + apart, steps=STEPS, progress=progress)
+        return dict(zip(("seen", "apart"), made.split([count, apart])))
 
-    made = cached(("sensed", count, *steps.values(), seed, tuple(example.shape[1:])), model, make)
+    made = cached(("sensed", count, apart, steps, seed, tuple(example.shape[1:])), model, make)
     return Inputs(Split(made["seen"].split(BATCH), made["apart"].split(BATCH)), "synthetic")
 
 

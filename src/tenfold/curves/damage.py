@@ -9,7 +9,7 @@ linear in its square, which is how curves are continued below their smallest mea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.curves.likes import Points, numbers_in, points_of, points_of_likes
+from tenfold.curves.replay import MOST, NOTHING, Recording, recording, replaying
 from tenfold.curves.trace import Curve, plain_damage
 from tenfold.formats import FORMATS
 from tenfold.formats.places import stand_ins
@@ -35,11 +36,13 @@ FLOOR, CEILING = 1e-12, 1e3
 
 @dataclass(frozen=True)
 class Goal:
-    """A batch of inputs, where they are padded, and the original's output."""
+    """A batch of inputs, where they are padded, the original's output, and what layers put out on
+    the way to it."""
 
     inputs: Any
     masks: Masks
     output: Any
+    recorded: Recording = NOTHING
 
 
 @torch.no_grad()
@@ -57,7 +60,7 @@ def measure_damages(
     relation between error and divergence instead of being measured.
     """
     with evaluating(model):
-        goals = goals_of(model, batches)
+        goals = goals_of(model, batches, layers_of(model, curves))
         task = task or guess_task(model, goals[0].output)
         jobs = [
             (index, tuple(row))
@@ -82,8 +85,12 @@ def measure(
 ) -> tuple[float, float]:
     """Predicted relative squared error, and the divergence it causes; not a number where no input
     reaches the layer, as an expert without a token."""
+    gaps = []
     with replaced(sketched(model, curve, ranks)) as reached:
-        gaps = [distance(task, call_alike(model, goal.inputs), goal) for goal in goals]
+        layers = layers_of(model, [curve])
+        for goal in goals:
+            with replaying(goal.recorded.before(layers)):
+                gaps.append(distance(task, call_alike(model, goal.inputs), goal))
     row = torch.tensor([ranks], dtype=torch.int64)
     gap = bounded(sum(gaps) / len(gaps)) if any(reached) else math.nan
     return float(FORMATS[curve.format].errors(curve.state, row)), gap
@@ -101,9 +108,21 @@ def sketched(model: nn.Module, curve: Curve, ranks: tuple[int, ...]) -> dict[nn.
     return {layer: chain.to(weight.device).eval() for layer, chain in zip(layers, chains)}
 
 
-def goals_of(model: nn.Module, batches: Sequence[Any]) -> list[Goal]:
-    """What the original says."""
-    return [Goal(x, masks_of(model, x), call_alike(model, x)) for x in batches]
+def goals_of(
+    model: nn.Module, batches: Sequence[Any], layers: Collection[nn.Module] = ()
+) -> list[Goal]:
+    """What the original says, and these layers on the way."""
+    goals, most = [], MOST / max(1, len(batches))
+    for x in batches:
+        with recording(layers, most) as calls:
+            output = call_alike(model, x)
+        goals.append(Goal(x, masks_of(model, x), output, Recording(tuple(calls))))
+    return goals
+
+
+def layers_of(model: nn.Module, curves: Sequence[Curve]) -> set[nn.Module]:
+    """The layers of the curves' sites, in every place."""
+    return {model.get_submodule(place.name) for c in curves for place in c.site.places}
 
 
 def distance(task: Task, output: Any, goal: Goal) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tenfold.curves.damage import Goal, goals_of, measure
+from tenfold.curves.damage import Goal, goals_of, layers_of, measure
 from tenfold.curves.trace import cheapest_curves, trace
 from tenfold.formats.metric import SIDES, Metric
 from tenfold.layers import weight_of
@@ -41,7 +41,7 @@ def choose_sides(
     """By layer, one of ``SIDES``: that of least damage on ``batches``."""
     probes = [c for c in cheapest_curves(survey, [PROBE]) if c.format == PROBE]
     with evaluating(model):
-        goals = goals_of(model, batches)
+        goals = goals_of(model, batches, layers_of(model, probes))
         task = task or guess_task(model, goals[0].output)
 
         def work(probe: Any) -> str:

@@ -1,0 +1,75 @@
+"""What a network computes before a replaced layer is what the original computed: it is kept, and
+only what follows is run.
+
+The outputs of the layers that hold the work are recorded once a batch, in the order of their calls.
+A pass with one layer replaced is given back those before its first call. Layers between them, which
+cost little, run as ever, so that any control flow is served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from tenfold.network.watch import watching
+
+MOST = 2**30  # bytes of outputs that are kept, of all batches together
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Layers in the order of their calls, with what they put out in one pass."""
+
+    calls: tuple[tuple[nn.Module, Tensor], ...] = ()
+
+    def before(self, layers: Collection[nn.Module]) -> Recording:
+        """The calls before the first of any of these layers."""
+        for index, (layer, _) in enumerate(self.calls):
+            if layer in layers:
+                return Recording(self.calls[:index])
+        return self
+
+
+NOTHING = Recording()
+
+
+@contextmanager
+def recording(layers: Iterable[nn.Module], most: float) -> Iterator[list[tuple[nn.Module, Tensor]]]:
+    """Yields the calls of the layers inside, until they hold ``most`` bytes."""
+    calls: list[tuple[nn.Module, Tensor]] = []
+    room = most
+
+    def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal room
+        room -= output.nbytes if isinstance(output, Tensor) else most + 1
+        if room >= 0:
+            calls.append((layer, output.clone()))  # what follows may work in place on it
+
+    with watching(dict.fromkeys(layers, note)):
+        yield calls
+
+
+@contextmanager
+def replaying(recorded: Recording) -> Iterator[None]:
+    """Recorded layers put out what they did, for as long as they are called in the same order."""
+    left = list(reversed(recorded.calls))
+    own = {layer: layer.forward for layer, _ in left}
+
+    def play(layer: nn.Module, *inputs: Any, **named: Any) -> Any:
+        if left and left[-1][0] is layer:
+            return left.pop()[1].clone()
+        left.clear()
+        return own[layer](*inputs, **named)
+
+    for layer in own:
+        layer.forward = partial(play, layer)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in own:
+            del layer.forward

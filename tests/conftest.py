@@ -27,3 +27,19 @@ def own_cache(tmp_path_factory):
     patch.setenv("TENFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_made_inputs():
+    """Inputs are made few and in few steps: what tests look at does not hang on how good they
+    are."""
+    patch = pytest.MonkeyPatch()
+    for module, name, value in (
+        ("sense.inputs", "IMAGES", 24),
+        ("sense.inputs", "STEPS", 20),
+        ("pipeline.realise", "MORE", 48),
+        ("pipeline.realise", "STEPS", 15),
+    ):
+        patch.setattr(f"tenfold.{module}.{name}", value)
+    yield
+    patch.undo()

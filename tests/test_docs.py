@@ -31,8 +31,6 @@ MADE = ("command-line.md",)  # when the site is built
 def slim(monkeypatch):
     """The demo's network narrow and untrained: the README is run for what it does, not how well."""
     narrow = partial(DemoNetwork, 32)
-    monkeypatch.setattr("tenfold.sense.inputs.IMAGES", 8)
-    monkeypatch.setattr("tenfold.sense.inputs.STEPS", 8)
     for place in ("tenfold.demo.network", "tenfold.sources.demo"):
         monkeypatch.setattr(f"{place}.load_network", lambda: settled(narrow()))
     monkeypatch.setattr("tenfold.demo.network.DemoNetwork", narrow)

@@ -26,6 +26,7 @@ from tenfold.layers import LAYERS, weight_of
 from tenfold.machine.processes import share
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call_alike, evaluating
+from tenfold.network.forwards import forwards_replaced
 from tenfold.network.padding import masks_of
 from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site
@@ -166,13 +167,9 @@ def replaced(chains: Mapping[nn.Module, nn.Module]) -> Iterator[list[int]]:
     """Each layer computes what its chain does, without a change to the module tree; yields how many
     numbers each call had."""
     reached: list[int] = []
-    for layer, chain in chains.items():
-        layer.forward = Counted(chain, reached).forward  # type: ignore[method-assign]
-    try:
+    counted = {layer: Counted(chain, reached).forward for layer, chain in chains.items()}
+    with forwards_replaced(counted):
         yield reached
-    finally:
-        for layer in chains:
-            del layer.forward
 
 
 def worth_measuring(curves: Sequence[Curve]) -> list[int]:

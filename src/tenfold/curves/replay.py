@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tenfold.network.forwards import forwards_replaced
 from tenfold.network.watch import watching
 
 MOST = 2**30  # bytes of outputs that are kept, of all batches together
@@ -66,10 +67,5 @@ def replaying(recorded: Recording) -> Iterator[None]:
         left.clear()
         return own[layer](*inputs, **named)
 
-    for layer in own:
-        layer.forward = partial(play, layer)  # type: ignore[method-assign]
-    try:
+    with forwards_replaced({layer: partial(play, layer) for layer in own}):
         yield
-    finally:
-        for layer in own:
-            del layer.forward

@@ -13,18 +13,15 @@ from types import MethodType
 import torch
 from torch import Tensor, nn
 
+from tenfold.network.forwards import forwards_replaced
+
 
 @contextmanager
 def sparing_slow_kernels(model: nn.Module) -> Iterator[None]:
     """During the block such layers compute in fp32 where autocast would make them bf16 on a CPU."""
     slow = [layer for layer in model.modules() if is_slow(layer)]
-    for layer in slow:
-        layer.forward = MethodType(compute_wide, layer)  # type: ignore[method-assign]
-    try:
+    with forwards_replaced({layer: MethodType(compute_wide, layer) for layer in slow}):
         yield
-    finally:
-        for layer in slow:
-            del layer.forward
 
 
 def is_slow(layer: nn.Module) -> bool:

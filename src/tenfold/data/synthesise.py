@@ -64,12 +64,11 @@ def synthesise(
     The model must satisfy ``can_synthesise``; its parameters get no gradients.
     """
     device = next(model.parameters()).device
-    done, x = 0, torch.empty(0)
-    for size, share in phases(model, example, steps):
-        if done:
+    parts, done = phases(model, example, steps), 0
+    x = smooth_noise((count, example.shape[1], *parts[0][0])).to(device, example.dtype)
+    for size, share in parts:
+        if x.shape[2:] != size:
             x = F.interpolate(x, size=size, mode="bilinear")
-        else:
-            x = smooth_noise((count, example.shape[1], *size)).to(device, example.dtype)
         x = descend(model, x, lambda x: mismatch(model, x), share, onward(progress, done, steps))
         done += share
     return x

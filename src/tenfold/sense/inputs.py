@@ -24,6 +24,7 @@ from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
 STEPS = 60  # to make them
+PASSES = 3 * 1.5  # forward and backward, of an input that is seen and of half a one held apart
 TOKENS = 512  # sequences, of which a few tens of tokens each are many positions
 MOST = 2048  # of real inputs that are looked at
 WORK = 2e12  # multiply-accumulates that making inputs may take, half a minute or so of two cores
@@ -113,7 +114,7 @@ def from_statistics(
 ) -> Inputs:
     """One set that meets the BatchNorm statistics, of which a third only measures."""
     steps = worth(phases(model, example, STEPS))
-    count = most or within(WORK, 4.5 * steps * per_input(survey, example), IMAGES)
+    count = most or within(WORK, PASSES * steps * per_input(survey, example), IMAGES)
     apart = max(1, count // 2)
 
     def make() -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from tenfold.formats._spectrum import gram
 from tenfold.latency import Ruler
 from tenfold.layers import kind_of
 from tenfold.sense.moments import estimate_moments
+from tenfold.sense.shrink import Spread
 from tenfold.survey import survey
 from tests.computing import ScaledTable
 
@@ -92,7 +93,11 @@ def test_the_moment_of_a_table_is_how_often_each_row_is_looked_up():
     times = torch.bincount(torch.cat([x, x]).flatten(), minlength=90) + 1.0
     added = 12 * root.square() - times
     torch.testing.assert_close(added, added[:1].expand(90), rtol=1e-4, atol=1e-4)
-    assert 0.3 * times.mean() <= added[0] < times.mean()
+    spread = Spread(torch.ones(90))
+    for batch in (x, x):
+        spread.add(batch.flatten(), len(batch), moment_of=lambda r: torch.bincount(r, minlength=90))
+    ridge = 0.3 + spread.ridge()
+    torch.testing.assert_close(float(added[0]), ridge * float(times.mean()), rtol=1e-4, atol=1e-4)
 
 
 class Masked(Tagger):

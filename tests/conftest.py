@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import Phase, settings
 
+from tests.made_inputs import few_made
+
 # Shrinking can take many minutes.
 settings.register_profile(
     "wandering",
@@ -31,15 +33,5 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="session")
 def few_made_inputs():
-    """Inputs are made few and in few steps: what tests look at does not hang on how good they
-    are."""
-    patch = pytest.MonkeyPatch()
-    for module, name, value in (
-        ("sense.inputs", "IMAGES", 24),
-        ("sense.inputs", "STEPS", 20),
-        ("pipeline.realise", "MORE", 48),
-        ("pipeline.realise", "STEPS", 15),
-    ):
-        patch.setattr(f"tenfold.{module}.{name}", value)
-    yield
-    patch.undo()
+    with few_made():
+        yield

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn
@@ -67,5 +67,5 @@ def replaying(recorded: Recording) -> Iterator[None]:
         left.clear()
         return own[layer](*inputs, **named)
 
-    with forwards_replaced({layer: partial(play, layer) for layer in own}):
+    with forwards_replaced({layer: MethodType(play, layer) for layer in own}):
         yield

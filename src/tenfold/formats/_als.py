@@ -18,7 +18,8 @@ from torch.nn.functional import one_hot, pad
 
 from tenfold.formats._spectrum import spectrum
 
-RIDGE = 1e-3  # times the mean diagonal of the Gram product
+RIDGE = 1e-3  # times the mean diagonal of the Gram product: singles are precise enough with it
+TINY = 1e-30
 STALL = 1e-4  # relative fall of the squared error over a window below which sweeps stop
 WINDOW = 10  # sweeps
 STEP, GROWTH, SHRINK, LIMIT = 0.5, 1.05, 0.7, 0.98  # of the extrapolation
@@ -102,13 +103,12 @@ def gram(short: list[Tensor]) -> Tensor:
 
 def solve(right: Tensor, gram: Tensor) -> Tensor:
     """``right @ inverse(gram + ridge)`` for a positive semi-definite Gram matrix."""
-    gram = gram.double()
-    ridge = RIDGE * gram.diagonal().mean() + 1e-30
-    gram.diagonal().add_(ridge)
-    lower, failed = torch.linalg.cholesky_ex(gram)
+    held = gram.clone()
+    held.diagonal().add_(RIDGE * gram.diagonal().mean() + TINY)
+    lower, failed = torch.linalg.cholesky_ex(held)
     if int(failed):
-        return torch.linalg.lstsq(gram, right.T.double()).solution.T.to(right)
-    return torch.cholesky_solve(right.T.double(), lower).T.to(right)
+        return torch.linalg.lstsq(held.double(), right.T.double()).solution.T.to(right)
+    return torch.cholesky_solve(right.T, lower).T
 
 
 def balance(factors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

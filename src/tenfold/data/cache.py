@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tenfold.machine.cache import cache_folder, keep
-from tenfold.network.digest import digest
+from tenfold.network.identity import digest
 
 
 def cached(

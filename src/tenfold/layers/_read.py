@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tenfold.errors import InputError
 from tenfold.layers._base import LAYERS, Kind
-from tenfold.network.digest import tensors_of
+from tenfold.network.identity import tensors_of
 from tenfold.values import Call, Site
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from tenfold.compounds import closed_names, open_all, open_named, opened_names
-from tenfold.network.plain import unwrapped
+from tenfold.network.accept import unwrapped
 from tenfold.survey.read_by_network import differs, outputs_of, same
 
 OTHER = "its outputs change when it is opened, though the parts compute the same"

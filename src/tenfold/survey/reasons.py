@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tenfold.compounds import inside
 from tenfold.layers import kind_of
-from tenfold.network.tied import place_of
+from tenfold.network.identity import place_of
 from tenfold.survey.calls import BY_NAME
 from tenfold.survey.siblings import run_with_others
 from tenfold.values import Call

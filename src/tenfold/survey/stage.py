@@ -12,8 +12,7 @@ from tenfold.compounds import finish_all, inside, open_for, opened_names
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.layers import kind_of, site_of, ties_of
-from tenfold.network.check_model import check_model
-from tenfold.network.plain import unwrapped
+from tenfold.network.accept import check_model, unwrapped
 from tenfold.survey.calls import record_calls
 from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compress
 from tenfold.survey.name_the_rest import name_the_rest

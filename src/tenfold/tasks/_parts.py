@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tenfold.network.parts import walk
+from tenfold.network.names import walk
 
 STATE = re.compile(r"past_|cache|(^|\.)loss$", re.IGNORECASE)  # no answer to the input
 INNER = re.compile(r"hidden_states|attentions")

@@ -19,9 +19,8 @@ from tenfold.machine.precision import scaler
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.copying import copy_of
-from tenfold.network.digest import digest
-from tenfold.network.guest import hosting
-from tenfold.network.half import widened
+from tenfold.network.guest import hosting, widened
+from tenfold.network.identity import digest
 from tenfold.training.ema import Ema
 from tenfold.training.lock import holding_lock
 from tenfold.training.losses import UserLoss

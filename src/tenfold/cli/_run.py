@@ -10,7 +10,7 @@ from typing import Any
 from tenfold.cli._terminal import console
 from tenfold.cli.recipe import Recipe
 from tenfold.errors import Interrupted, bad_value
-from tenfold.machine.threads import torch_threads
+from tenfold.machine.processes import torch_threads
 from tenfold.sources import Loaded, open_data, open_function, open_model
 
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tenfold.machine.cache import cache_folder, keep
+from tenfold.machine.files import cache_folder, keep
 from tenfold.network.identity import digest
 
 

@@ -13,8 +13,8 @@ from tenfold.costs import COSTS, MEASURED
 from tenfold.errors import PlanError
 from tenfold.latency import Pair
 from tenfold.layers import ties_of
-from tenfold.machine.conditions import environment
 from tenfold.machine.schema import Step
+from tenfold.machine.timing import environment
 from tenfold.report.compare_work import same_work
 from tenfold.report.say_forecast import say_forecast, say_warning
 from tenfold.values import Choice, Plan, Refusal, plain

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, IterableDataset
 from tenfold.data.reading import guarded
 from tenfold.errors import InputError, bad_value
 from tenfold.network.inputs import leaves, mapped, to_device
-from tenfold.tasks._parts import integers_of, parts_of
+from tenfold.tasks._outputs import integers_of, parts_of
 
 
 @dataclass(frozen=True)

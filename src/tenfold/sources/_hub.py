@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tenfold.errors import TenfoldError, bad_value, in_a_line
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import quiet
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 

@@ -38,7 +38,7 @@ from tenfold.settings import PlanSettings
 from tenfold.survey import check_finite, survey
 from tenfold.tasks import Purpose, recall_task
 from tenfold.training import TuneSettings, tune
-from tenfold.training.lock import holding_lock
+from tenfold.training.checkpoint import holding_lock
 from tenfold.training.settings import settings_for
 from tenfold.values import Plan
 

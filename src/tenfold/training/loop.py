@@ -21,8 +21,8 @@ from tenfold.machine.progress import Progress, silent
 from tenfold.network.copying import copy_of
 from tenfold.network.guest import hosting, widened
 from tenfold.network.identity import digest
+from tenfold.training.checkpoint import holding_lock
 from tenfold.training.ema import Ema
-from tenfold.training.lock import holding_lock
 from tenfold.training.losses import UserLoss
 from tenfold.training.objective import Objective
 from tenfold.training.replaced import groups, let_learn

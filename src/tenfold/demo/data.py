@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tenfold.data.few import blend
+from tenfold.data.augment import blend
 
 BATCH = 100
 SHIFT = 2  # pixels

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.data.augment import Blends
 from tenfold.data.batches import count_batches
-from tenfold.data.few import Blends
 from tenfold.errors import bad_value
 from tenfold.formats.chains import balance_all
 from tenfold.machine.memory import keeping_memory

@@ -20,6 +20,22 @@ CONNECTIONS = ("httpx", "requests", "urllib", "urllib3", "huggingface_hub")  # w
 WAYS_OUT = "pass --weights FILE if you have them, or --weights random for a try without any"
 
 
+def name_in(text: str) -> str:
+    """What follows the first colon."""
+    return text.partition(":")[2]
+
+
+def check_known(kind: str, name: str, known: Iterable[str], listing: str) -> None:
+    """Raises InputError, which offers the nearest names, for one that is not known; ``listing``
+    is the call that lists all."""
+    names = sorted(known)
+    if name in names:
+        return
+    near = get_close_matches(name, names, n=3, cutoff=0.4)
+    way_out = f"try {' or '.join(near)}" if near else f"see {listing}"
+    raise bad_value(f"{kind} must be a known name", repr(name), way_out)
+
+
 @contextmanager
 def fetching(text: str) -> Iterator[None]:
     """Errors of opening a network by name, inside, become one InputError with the ways out."""
@@ -62,19 +78,3 @@ def reachable(address: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def name_in(text: str) -> str:
-    """What follows the first colon."""
-    return text.partition(":")[2]
-
-
-def check_known(kind: str, name: str, known: Iterable[str], listing: str) -> None:
-    """Raises InputError, which offers the nearest names, for one that is not known; ``listing``
-    is the call that lists all."""
-    names = sorted(known)
-    if name in names:
-        return
-    near = get_close_matches(name, names, n=3, cutoff=0.4)
-    way_out = f"try {' or '.join(near)}" if near else f"see {listing}"
-    raise bad_value(f"{kind} must be a known name", repr(name), way_out)

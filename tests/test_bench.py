@@ -12,7 +12,7 @@ import torch
 from tenfold.bench import cells_from_json, compare, time_layers
 from tenfold.bench.layers import inputs_of
 from tenfold.cli import main
-from tenfold.machine.interleave import interleave
+from tenfold.machine.timing import interleave
 from tenfold.network.inputs import resize
 from tests.networks import example, tiny_resnet
 

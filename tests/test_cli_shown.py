@@ -12,8 +12,8 @@ from rich.console import Console
 
 from tenfold.cli import main
 from tenfold.cli._terminal import table
-from tenfold.report.draw_layers import MOST, draw_layers
-from tenfold.report.recount import Line
+from tenfold.report.draw_page import MOST, draw_layers
+from tenfold.report.report import Line
 from tenfold.values import spared
 
 SOURCE = """

@@ -18,7 +18,7 @@ from torch.nn.utils.parametrize import register_parametrization
 import tenfold
 from tenfold.formats import FORMATS
 from tenfold.layers import describe, kind_of, links_of, weight_of
-from tenfold.machine.threads import torch_threads
+from tenfold.machine.processes import torch_threads
 from tenfold.survey import survey
 from tenfold.values import Choice
 from tests.computing import (

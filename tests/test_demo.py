@@ -10,7 +10,7 @@ import torch
 import tenfold
 from tenfold.bench import compare
 from tenfold.cli import main
-from tenfold.demo import timing
+from tenfold.demo import run
 from tenfold.demo.data import Mixed, blend, read_split, train_batches
 from tenfold.demo.network import example, load_network
 from tenfold.demo.run import Outcome
@@ -54,11 +54,11 @@ def test_blends_lie_between_their_two_images():
 
 
 def test_both_networks_are_timed_in_a_process_of_their_own(monkeypatch):
-    monkeypatch.setattr(timing, "FLAGS", (*timing.FLAGS[:-2], "2", "--json"))
+    monkeypatch.setattr(run, "FLAGS", (*run.FLAGS[:-2], "2", "--json"))
     result = tenfold.compress(
         load_network(), example(), "params=0.5", formats=("svd",), metric="frobenius"
     )
-    cells = timing.time_apart(result)
+    cells = run.time_apart(result)
     assert [(cell.engine, cell.threads, cell.batch) for cell in cells] == [
         ("eager", 1, 1),
         ("eager", 1, 32),
@@ -69,10 +69,10 @@ def test_both_networks_are_timed_in_a_process_of_their_own(monkeypatch):
 
 
 def test_a_timing_that_cannot_be_had_is_told(monkeypatch):
-    monkeypatch.setattr(timing, "FLAGS", ("--engine", "abacus", "--json"))
-    monkeypatch.setattr(timing, "save", lambda result, folder: folder)
+    monkeypatch.setattr(run, "FLAGS", ("--engine", "abacus", "--json"))
+    monkeypatch.setattr(run, "save", lambda result, folder: folder)
     with pytest.raises(TenfoldError, match="abacus"):
-        timing.time_apart(None)
+        run.time_apart(None)
 
 
 def test_every_promise_is_said_to_be_kept_or_missed(monkeypatch, capsys):

@@ -21,10 +21,11 @@ from tenfold.machine.processes import (
     opened,
     outcome,
     own,
+    parallel_map,
     share,
+    torch_threads,
     world,
 )
-from tenfold.machine.threads import parallel_map, torch_threads
 from tenfold.store.folder import read_plan
 from tenfold.training.workers import settle_wrapping
 

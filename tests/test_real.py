@@ -18,7 +18,7 @@ from tenfold.data.batches import rows_of
 from tenfold.data.tokens import find_vocabulary, made_tokens
 from tenfold.errors import InputError
 from tenfold.formats.metric import Metric
-from tenfold.report.say_forecast import say_forecast, say_warning
+from tenfold.report.say import say_forecast, say_warning
 from tenfold.sense import sense
 from tenfold.sense.moments import estimate_moments
 from tenfold.sense.shrink import Spread

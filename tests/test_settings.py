@@ -15,9 +15,8 @@ from tenfold.errors import InputError
 from tenfold.search import METHODS
 from tenfold.sense.stage import KINDS
 from tenfold.settings import PlanSettings, make_settings, setting
-from tenfold.settings.check import check_settings
+from tenfold.settings.check import check_settings, read_value
 from tenfold.settings.fields import Range
-from tenfold.settings.read import read_value
 from tenfold.training import TuneSettings, read_settings
 
 

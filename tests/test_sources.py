@@ -15,8 +15,7 @@ import tenfold
 from tenfold.cli import main
 from tenfold.errors import InputError, MissingExtra
 from tenfold.sources import SOURCES, open_data, open_model
-from tenfold.sources._hub import fetching, reachable
-from tenfold.sources._names import check_known
+from tenfold.sources._hub import check_known, fetching, reachable
 from tests.networks import example, tiny_resnet
 
 

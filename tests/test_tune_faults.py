@@ -72,7 +72,7 @@ def kill_after(folder, steps, seconds):
 
 
 def test_a_folder_in_use_is_refused_until_its_process_ends(pair, whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("tenfold.training.lock"), "PATIENCE", 0.1)
+    monkeypatch.setattr(importlib.import_module("tenfold.training.checkpoint"), "PATIENCE", 0.1)
     slow = RUN.replace("flush=True)", "flush=True); import time; time.sleep(0.5)", 1)
     root = Path(__file__).parents[1]
     arguments = [sys.executable, "-c", slow, str(tmp_path), str(torch.get_num_threads())]

@@ -9,7 +9,7 @@ import torch
 
 import tenfold
 from tenfold.build.narrow import narrowed
-from tenfold.network.half import widened
+from tenfold.network.guest import widened
 from tests.networks import example, tiny_resnet
 from tests.tuning import same
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from benchmarks.arguments import claim_parser, read_arguments
 from benchmarks.result_files import write_json
-from tenfold.machine.interleave import interleave
+from tenfold.machine.timing import interleave
 
 TYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 CASES = {  # kernel, stride, dilation

@@ -30,7 +30,7 @@ from benchmarks.claims._wide_layers import wide_layers, wide_share
 from benchmarks.networks import timed
 from benchmarks.result_files import read_json, write_json
 from tenfold.bench import Cell, compare
-from tenfold.machine.conditions import processor
+from tenfold.machine.timing import processor
 from tenfold.runtimes import ENGINES
 
 WANTED = ("eager", "eager-nchw", "onnxruntime", "executorch", "openvino")

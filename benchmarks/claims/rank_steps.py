@@ -20,7 +20,7 @@ from benchmarks.arguments import claim_parser, read_arguments
 from benchmarks.result_files import write_json
 from tenfold.bench import compare
 from tenfold.costs import COSTS
-from tenfold.machine.conditions import processor
+from tenfold.machine.timing import processor
 
 SIZES = "64x56/128x28/256x14/512x7"  # channels and pixels
 QUICK = {"sizes": "32x4", "formats": ("svd",), "engine": "eager", "seconds": 0.02}

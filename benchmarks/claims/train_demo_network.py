@@ -28,7 +28,7 @@ import tenfold.demo
 from benchmarks.arguments import claim_parser, read_arguments
 from benchmarks.networks.training_state import WORK, keep, resume
 from benchmarks.result_files import write_json
-from tenfold.demo.images import read_idx, standardise, write_idx
+from tenfold.demo.data import read_idx, standardise, write_idx
 from tenfold.demo.network import DemoNetwork
 from tenfold.training.score import accuracy
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.networks.augmented import Augmented
-from tenfold.data.few import blend
+from tenfold.data.augment import blend
 
 
 def patch(images: Tensor) -> Tensor:

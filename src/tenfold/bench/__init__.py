@@ -2,7 +2,7 @@
 
 from tenfold.bench.compare import Cell, MeasuredModel, cells_from_json, compare, engines_at_hand
 from tenfold.bench.layers import LayerTime, time_layers
-from tenfold.machine.interleave import Timing
+from tenfold.machine.timing import Timing
 
 __all__ = [
     "Cell",

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from tenfold.bench.memory import peak_growth
 from tenfold.deploy.prepare import deploy, start
 from tenfold.errors import as_bad_value, bad_value
-from tenfold.machine.interleave import Timing, interleave
+from tenfold.machine.processes import torch_threads
 from tenfold.machine.progress import Progress, silent
-from tenfold.machine.threads import torch_threads
+from tenfold.machine.timing import Timing, interleave
 from tenfold.network.arrays import tensors_in
 from tenfold.network.call import frozen_rng, run
 from tenfold.network.difference import difference

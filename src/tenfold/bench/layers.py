@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.deploy.prepare import prepare_layer
-from tenfold.machine.interleave import Timing, interleave
+from tenfold.machine.processes import torch_threads
 from tenfold.machine.progress import Progress, silent
-from tenfold.machine.threads import torch_threads
+from tenfold.machine.timing import Timing, interleave
 from tenfold.network.call import run
 from tenfold.network.watch import watching_inputs
 from tenfold.runtimes import check_available

@@ -6,7 +6,7 @@ from torch import nn
 
 from tenfold.build.rebuild import build_structure
 from tenfold.compounds import finish_all
-from tenfold.network.half import is_half
+from tenfold.network.guest import is_half
 from tenfold.values import Plan
 
 

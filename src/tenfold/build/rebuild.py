@@ -15,8 +15,8 @@ from tenfold.formats.chains import balance_all
 from tenfold.formats.metric import Metric
 from tenfold.formats.places import stand_ins
 from tenfold.layers import LAYERS, describe, links_of, pose, site_of, ties_of, weight_of, weights_of
+from tenfold.machine.processes import parallel_map
 from tenfold.machine.progress import Progress, silent
-from tenfold.machine.threads import parallel_map
 from tenfold.network.copying import copy_of
 from tenfold.values import Choice, Plan, Site
 

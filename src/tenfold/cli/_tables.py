@@ -9,7 +9,7 @@ from rich.console import Console
 from tenfold.cli._terminal import amount, table
 from tenfold.costs import COSTS, cost_named
 from tenfold.report import Report
-from tenfold.report.say_forecast import say_forecast, say_warning
+from tenfold.report.say import say_forecast, say_warning
 from tenfold.values import Plan, Survey, spared
 
 PROVED = 1e-6  # a gap that rounding makes

@@ -12,8 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from tenfold.bench import Cell, LayerTime, compare, engines_at_hand, time_layers
-from tenfold.cli._options import Example, Json, Weights
-from tenfold.cli._run import open_source, running
+from tenfold.cli._shared import Example, Json, Weights, open_source, running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import original_of
 from tenfold.cli.recipe import Recipe

@@ -10,7 +10,7 @@ import typer
 
 import tenfold
 from tenfold.cli._flags import flags_of, in_panel, with_flags
-from tenfold.cli._options import (
+from tenfold.cli._shared import (
     Budget,
     Calibration,
     Config,
@@ -20,8 +20,11 @@ from tenfold.cli._options import (
     Quality,
     Threads,
     Weights,
+    open_calibration,
+    open_source,
+    open_task,
+    running,
 )
-from tenfold.cli._run import open_calibration, open_source, open_task, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import TUNING, Recipe, make_recipe, write_recipe

@@ -8,13 +8,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from tenfold.cli._options import Json, Threads
-from tenfold.cli._run import running
+from tenfold.cli._shared import Json, Threads, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import Recipe
-from tenfold.demo.run import Outcome, run_demo
-from tenfold.demo.timing import RUNS
+from tenfold.demo.run import RUNS, Outcome, run_demo
 
 WANTED = {"times smaller": 5.2, "times faster, batch 1": 1.8, "times faster, batch 32": 1.8}
 MOST_LOST = 0.3  # points of accuracy

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Optional
 import typer
 from torch import nn
 
-from tenfold.cli._options import Example, Json, Quality, Threads, Weights
-from tenfold.cli._run import open_source, running
+from tenfold.cli._shared import Example, Json, Quality, Threads, Weights, open_source, running
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import Recipe, assemble, read_recipe
 from tenfold.errors import bad_value

@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 from torch import nn
 
-from tenfold.cli._options import Example, Json, Weights
-from tenfold.cli._run import open_source, running
+from tenfold.cli._shared import Example, Json, Weights, open_source, running
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import Folder, Source, original_of
 from tenfold.cli.recipe import Recipe

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tenfold.cli._flags import flags_of, with_flags
-from tenfold.cli._options import Example, Json, Source, Weights
-from tenfold.cli._run import open_source
+from tenfold.cli._shared import Example, Json, Source, Weights, open_source
 from tenfold.cli._tables import show_survey
 from tenfold.cli._terminal import console, say_json
 from tenfold.cli.recipe import read_planning

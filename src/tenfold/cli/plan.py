@@ -9,7 +9,7 @@ import typer
 
 import tenfold
 from tenfold.cli._flags import flags_of, in_panel, with_flags
-from tenfold.cli._options import (
+from tenfold.cli._shared import (
     Budget,
     Calibration,
     Config,
@@ -18,8 +18,11 @@ from tenfold.cli._options import (
     MaybeSource,
     Threads,
     Weights,
+    open_calibration,
+    open_source,
+    open_task,
+    running,
 )
-from tenfold.cli._run import open_calibration, open_source, open_task, running
 from tenfold.cli._tables import show_plan
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import make_recipe

@@ -12,8 +12,8 @@ import yaml
 from tenfold.errors import bad_value
 from tenfold.machine.schema import Step, upgraded
 from tenfold.settings import PlanSettings
+from tenfold.settings.check import NONE, read_value
 from tenfold.settings.fields import fields_of
-from tenfold.settings.read import NONE, read_value
 from tenfold.training import TuneSettings, read_settings
 from tenfold.training.read_settings import FLAGS
 

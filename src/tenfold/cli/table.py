@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tenfold.cli._flags import flags_of, with_flags
-from tenfold.cli._options import Example, Source, Weights
-from tenfold.cli._run import open_source
+from tenfold.cli._shared import Example, Source, Weights, open_source
 from tenfold.cli._terminal import console, drawn_progress
 from tenfold.cli.recipe import read_planning
 from tenfold.costs import MEASURED

@@ -1,13 +1,16 @@
 """What a compound is: a module that holds several weights, and the equal module of stock layers
-that takes its place while tenfold works."""
+that takes its place while tenfold works; and the pieces that such modules are made of."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from tenfold.registry import Registry
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Opened(nn.Module):
@@ -47,3 +50,29 @@ class Compound(ABC):
 
 
 COMPOUNDS: Registry[Compound] = Registry("compound", "tenfold.compounds")
+
+
+def linear_of(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A Linear that holds this weight ``(out, in)``, or a view of a larger one, and its bias."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    layer.weight = parameter_of(weight)
+    layer.bias = None if bias is None else parameter_of(bias)  # type: ignore[assignment]
+    return layer
+
+
+def parameter_of(tensor: Tensor) -> nn.Parameter:
+    """The parameter itself; a part of one as a parameter that shares its memory."""
+    if isinstance(tensor, nn.Parameter):
+        return tensor
+    return nn.Parameter(tensor.detach(), tensor.requires_grad)
+
+
+def as_class(module: nn.Module, cls: type[M]) -> M:
+    """A module of another class with the same attributes, parameters and children."""
+    new = cls.__new__(cls)
+    kept = {
+        name: value.copy() if isinstance(value, dict) else value
+        for name, value in vars(module).items()
+    }
+    vars(new).update(kept)
+    return new

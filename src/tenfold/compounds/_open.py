@@ -9,9 +9,9 @@ from itertools import chain
 from torch import nn
 
 from tenfold.compounds._base import COMPOUNDS, Compound, Opened
+from tenfold.network.accept import unwrapped
 from tenfold.network.copying import copy_of
-from tenfold.network.plain import unwrapped
-from tenfold.network.tied import place_of
+from tenfold.network.identity import place_of
 
 Wanted = Callable[[str], bool]  # whether the compound of this name is to be opened
 

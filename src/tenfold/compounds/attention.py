@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.compounds._base import COMPOUNDS, Compound, Opened
-from tenfold.compounds._parts import linear_of, parameter_of
+from tenfold.compounds._base import COMPOUNDS, Compound, Opened, linear_of, parameter_of
 
 KEPT = ("embed_dim", "kdim", "vdim", "num_heads", "head_dim", "dropout", "batch_first")
 

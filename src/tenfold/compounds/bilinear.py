@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tenfold.compounds._base import COMPOUNDS, Compound, Opened
-from tenfold.compounds._parts import linear_of, parameter_of
+from tenfold.compounds._base import COMPOUNDS, Compound, Opened, linear_of, parameter_of
 
 
 class OpenedBilinear(Opened):

@@ -8,9 +8,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from tenfold.compounds._base import COMPOUNDS, Compound, Opened
+from tenfold.compounds._base import COMPOUNDS, Compound, Opened, as_class, linear_of
 from tenfold.compounds._expert_forms import Form, arguments_of, forms_of, stacks_of, trials
-from tenfold.compounds._parts import as_class, linear_of
 from tenfold.layers._prove import close
 from tenfold.network.call import evaluating, frozen_rng, keeping_buffers
 

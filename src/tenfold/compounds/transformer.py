@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.compounds._base import COMPOUNDS, Compound, Opened
-from tenfold.compounds._parts import as_class
+from tenfold.compounds._base import COMPOUNDS, Compound, Opened, as_class
 from tenfold.compounds.attention import additive
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from tenfold.costs._base import Cost, Target
 from tenfold.errors import BudgetError, bad_value
-from tenfold.machine.interleave import Run, in_turn
+from tenfold.machine.timing import Run, in_turn
 from tenfold.registry import Registry
 from tenfold.runtimes import ENGINES
 

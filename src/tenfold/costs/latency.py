@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from tenfold.costs._measured import MEASURED, MeasuredCost
-from tenfold.machine.interleave import Run, clock
+from tenfold.machine.timing import Run, clock
 from tenfold.values import Site
 
 WIDE = 64  # channels on both sides from which a rank of 16 more is a small step

@@ -26,8 +26,8 @@ from tenfold.layers import LAYERS, weight_of
 from tenfold.machine.processes import share
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call_alike, evaluating
-from tenfold.network.forwards import forwards_replaced
 from tenfold.network.padding import masks_of
+from tenfold.network.watch import forwards_replaced
 from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from tenfold.curves.trace import Curve
-from tenfold.survey.siblings import siblings_of
+from tenfold.survey.calls import siblings_of
 from tenfold.values import Site
 
 Point: TypeAlias = tuple[float, float]  # relative squared error, divergence

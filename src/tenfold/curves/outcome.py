@@ -14,7 +14,7 @@ from tenfold.data.batches import rows_of
 from tenfold.network.call import call_alike, evaluating, run
 from tenfold.sense import Sensed
 from tenfold.tasks import Task, guess_task, parts_of
-from tenfold.tasks._own import Own
+from tenfold.tasks._find import Own
 from tenfold.values import Forecast
 
 

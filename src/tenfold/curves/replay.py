@@ -16,8 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tenfold.network.forwards import forwards_replaced
-from tenfold.network.watch import watching
+from tenfold.network.watch import forwards_replaced, watching
 
 MOST = 2**30  # bytes of outputs that are kept, of all batches together
 

@@ -18,8 +18,8 @@ from tenfold.errors import bad_value
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
 from tenfold.layers import only_looked_up, weights_of
+from tenfold.machine.processes import parallel_map
 from tenfold.machine.progress import Progress, silent
-from tenfold.machine.threads import parallel_map
 from tenfold.values import Site, Survey
 
 Step = int | Callable[[Site], int]  # ranks are its multiples, everywhere or at a site

@@ -13,7 +13,9 @@ from torch.utils.data import Dataset, IterableDataset
 from tenfold.data.reading import guarded
 from tenfold.errors import InputError, bad_value
 from tenfold.network.inputs import leaves, mapped, to_device
-from tenfold.tasks._parts import integers_of, parts_of
+from tenfold.tasks._outputs import integers_of, parts_of
+
+UNCOUNTED = -100
 
 
 @dataclass(frozen=True)
@@ -137,3 +139,16 @@ def length_of(data: Iterable[Any]) -> int | None:
         return len(data) if isinstance(data, Sized) else None
     except TypeError:
         return None
+
+
+def as_classes(labels: Tensor, classes: int) -> Tensor:
+    """The labels as int64. Raises InputError for one that is no class; -100 does not count."""
+    labels = labels.long()  # of fewer bits they could not be told from -100
+    wrong = labels[(labels != UNCOUNTED) & ((labels < 0) | (labels >= classes))]
+    if wrong.numel():
+        raise bad_value(
+            f"Labels must be classes from 0 to {classes - 1}, or {UNCOUNTED} where none counts",
+            int(wrong[0]),
+            "number them anew, or check the data",
+        )
+    return labels

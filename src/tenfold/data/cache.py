@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tenfold.machine.cache import cache_folder, keep
-from tenfold.network.digest import digest
+from tenfold.machine.files import cache_folder, keep
+from tenfold.network.identity import digest
 
 
 def cached(

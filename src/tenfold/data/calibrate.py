@@ -1,22 +1,26 @@
-"""Inputs to choose int8 ranges on: real ones where they are given, else made from BatchNorm."""
+"""Inputs to calibrate on: the first batches of those that are given; to choose int8 ranges on, else
+made from BatchNorm."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from tenfold.data.batches import Batch, read_batch, rows_of
 from tenfold.data.cache import cached
+from tenfold.data.reading import guarded
 from tenfold.data.synthesise import can_synthesise, synthesise
-from tenfold.data.take import take
 from tenfold.errors import bad_value
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import frozen_rng
 from tenfold.network.inputs import batch_of, cut, resize
 
 REAL, MADE = 512, 128  # inputs, half of them to choose ranges on and half to judge on
+BATCH = 64  # inputs a forward pass
 
 
 def calibration_inputs(
@@ -68,3 +72,28 @@ def in_batches(inputs: Any, size: int) -> list[Any]:
     whole = max(batch_of(inputs) // size, 1) * size
     filled = resize(inputs, whole)
     return [cut(filled, at, at + size) for at in range(0, whole, size)]
+
+
+def take(calibration: Iterable[Any], images: int, model: nn.Module) -> tuple[Any, ...]:
+    """The inputs of the first batches, until there are enough."""
+    return tuple(batch.inputs for batch in take_batches(calibration, images, model))
+
+
+def take_batches(
+    calibration: Iterable[Any], images: int, model: nn.Module, size: int = BATCH
+) -> tuple[Batch, ...]:
+    """The first batches, until there are enough inputs; one tensor of inputs is cut into some of
+    this ``size``."""
+    if isinstance(calibration, Tensor):
+        calibration = calibration.split(size)
+    device = next(model.parameters()).device
+    batches: list[Batch] = []
+    seen = 0
+    for raw in islice(guarded(calibration), images):
+        batches.append(read_batch(raw, device))
+        seen += rows_of(batches[-1].inputs)
+        if seen >= images:
+            break
+    if not batches:
+        raise bad_value("Calibration data must hold a batch", "none", "check the loader")
+    return tuple(batches)

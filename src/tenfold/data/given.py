@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from tenfold.data.augment import Blends
 from tenfold.data.batches import check_many, length_of, no_batches
-from tenfold.data.few import Blends
 from tenfold.data.made import count_asked, made_inputs
 from tenfold.data.synthetic import check_synthesisable
 from tenfold.machine.processes import on_first_process

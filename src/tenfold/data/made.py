@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.data.augment import is_image, varied
+from tenfold.data.augment import blend, is_image, varied
 from tenfold.data.batches import logits_of
 from tenfold.data.cache import cached
-from tenfold.data.few import blend
 from tenfold.data.synthesise import descend, look_inside, smooth_noise
 from tenfold.data.synthetic import TOGETHER, check_synthesisable
 from tenfold.errors import bad_value

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from tenfold.bench import Cell
+from tenfold.bench import Cell, cells_from_json
 from tenfold.demo.data import Mixed, held_batches, read_split
 from tenfold.demo.network import example, load_network
-from tenfold.demo.timing import time_apart
+from tenfold.errors import TenfoldError
 from tenfold.machine.progress import Progress, silent
 from tenfold.pipeline.compress import compress
 from tenfold.report import Result
+from tenfold.store.folder import save
 from tenfold.training import TuneSettings
 from tenfold.training.score import accuracy
 
@@ -25,6 +31,18 @@ TUNING = TuneSettings(epochs=4, rate=1e-3, task=0.0, precision="auto")
 # The best epoch is chosen on images kept apart, by closeness to the original's outputs: it is what
 # fine-tuning is after, and says more than the labels of so few.
 HELD_OUT = 500
+RUNS = 100
+FLAGS = (
+    "--source",
+    "demo",
+    "--engine",
+    "eager",
+    "--batch",
+    "1,32",
+    "--runs",
+    str(RUNS),
+    "--json",
+)
 
 
 @dataclass(frozen=True)
@@ -70,3 +88,24 @@ def score_all(
         scores[name] = accuracy(model, batches)
     progress("testing", len(models), len(models))
     return scores
+
+
+def time_apart(result: Result) -> tuple[Cell, ...]:
+    """The embedded network before and after, by ``tenfold bench`` on the saved result.
+
+    What a process did before can leave its mark: one that has searched and trained may run every
+    forward pass of either network later by the same millisecond, which hides how much faster
+    one of them is.
+
+    Raises TenfoldError when that process ends without an answer.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        saved = save(result, Path(folder) / "small")
+        command = [sys.executable, "-m", "tenfold", "bench", str(saved), *FLAGS]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TenfoldError(
+            f"Timing in a process of its own must end well, but it ended with {done.returncode}, "
+            f"{done.stderr.strip()[-500:]!r}; try tenfold bench on a saved model."
+        )
+    return cells_from_json(json.loads(done.stdout.splitlines()[-1])["cells"])

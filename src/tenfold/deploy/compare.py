@@ -18,7 +18,7 @@ from tenfold.network.difference import difference, tolerance
 from tenfold.network.inputs import batch_of
 from tenfold.network.watch import watching_inputs
 from tenfold.runtimes import FileRuntime, Loaded
-from tenfold.runtimes.explain import not_exported, told_by
+from tenfold.runtimes.talk import not_exported, told_by
 from tenfold.runtimes.trace import trace
 
 

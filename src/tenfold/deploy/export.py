@@ -20,7 +20,7 @@ from tenfold.network.inputs import batch_of, check_example, resize, shuffle
 from tenfold.network.names import input_names
 from tenfold.runtimes import Axes, FileRuntime, Loaded, check_installed
 from tenfold.runtimes.axes import other_sizes, runs_at
-from tenfold.runtimes.explain import not_exported
+from tenfold.runtimes.talk import not_exported
 
 
 @dataclass(frozen=True)

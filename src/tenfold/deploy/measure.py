@@ -16,8 +16,8 @@ from tenfold.data.reading import guarded
 from tenfold.deploy.prepare import answers
 from tenfold.errors import as_bad_value
 from tenfold.machine.files import bytes_in
-from tenfold.machine.interleave import Timing, interleave
 from tenfold.machine.progress import Progress, silent
+from tenfold.machine.timing import Timing, interleave
 from tenfold.network.call import frozen_rng
 from tenfold.network.inputs import batch_of, cut, resize
 from tenfold.runtimes import FILES, Loaded

@@ -18,9 +18,9 @@ from tenfold.deploy.measure import MeasuredFile, measure_files
 from tenfold.deploy.prepare import on_cpu, plain_copy
 from tenfold.deploy.variants import check_close, copy_to, try_variants, write_floats
 from tenfold.errors import as_bad_value, bad_value
-from tenfold.machine.conditions import environment
 from tenfold.machine.files import placing
 from tenfold.machine.progress import Progress, silent
+from tenfold.machine.timing import environment
 from tenfold.network.inputs import batch_of, check_example
 from tenfold.runtimes import FILES, INT8, check_installed
 

@@ -9,8 +9,8 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from tenfold.machine.cache import cache_folder, keep
-from tenfold.machine.conditions import processor
+from tenfold.machine.files import cache_folder, keep
+from tenfold.machine.timing import processor
 from tenfold.runtimes import Runtime
 
 VERSION = 2  # 1 was measured on other graphs than those that are exported

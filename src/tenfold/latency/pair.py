@@ -12,7 +12,7 @@ from torch import nn
 from tenfold.build.rebuild import build_structure
 from tenfold.costs import MEASURED, Reading, Target
 from tenfold.deploy.prepare import prepare
-from tenfold.machine.threads import torch_threads
+from tenfold.machine.processes import torch_threads
 from tenfold.runtimes import check_available
 from tenfold.values import Plan
 

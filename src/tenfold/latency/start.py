@@ -14,8 +14,8 @@ from tenfold.latency.cache import add_shares, conditions, read_shares
 from tenfold.latency.ruler import Ruler
 from tenfold.latency.table import Table, ruler_from_table
 from tenfold.latency.unit import Unit, units_of
+from tenfold.machine.processes import torch_threads
 from tenfold.machine.progress import Progress, silent
-from tenfold.machine.threads import torch_threads
 from tenfold.runtimes import check_available
 from tenfold.values import Survey
 

@@ -2,9 +2,17 @@
 found."""
 
 from tenfold.layers._base import LAYERS, WIDE, Kind, by
-from tenfold.layers._links import filled, is_link, links_of, put_weight
 from tenfold.layers._pose import Posing, pose
-from tenfold.layers._read import describe, kind_of, weight_of, weights_of
+from tenfold.layers._read import (
+    describe,
+    filled,
+    is_link,
+    kind_of,
+    links_of,
+    put_weight,
+    weight_of,
+    weights_of,
+)
 from tenfold.layers._ties import Place, Ties, only_looked_up, site_of, ties_of
 
 __all__ = [

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.errors import in_a_line
-from tenfold.layers._front import merged, pads_between
 from tenfold.layers._operation import Listener, Operation
-from tenfold.layers._pad import Pads
+from tenfold.layers._pad import Pads, merged, pads_between
 from tenfold.network.call import evaluating, frozen_rng, keeping_buffers
 
 SCALES = (1.0, 30.0, 1.0, 0.1, 1.0)  # an input is seen at each, and at another size

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tenfold.layers._base import LAYERS, Kind
 from tenfold.layers._read import describe, kind_of
-from tenfold.network.tied import view_of
+from tenfold.network.identity import view_of
 from tenfold.values import Call, Site
 
 

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from tenfold.errors import InputError
 from tenfold.layers._base import LAYERS
-from tenfold.layers._links import filled
 from tenfold.layers._lookup import Lookup, prove_lookup, table_of
+from tenfold.layers._read import filled
 from tenfold.layers._recognise import has_other_hooks, holds_layers, key_of, way_out
 from tenfold.layers.linear import Linear
 from tenfold.values import Call, Link, Site

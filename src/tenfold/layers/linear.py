@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tenfold.layers._base import LAYERS, Kind
-from tenfold.layers._links import filled
+from tenfold.layers._read import filled
 from tenfold.values import Call, Link, Site
 
 

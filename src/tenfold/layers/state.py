@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tenfold.layers._base import LAYERS, Kind
-from tenfold.layers._links import filled
+from tenfold.layers._read import filled
 from tenfold.values import Call, Link, Site
 
 # What a call is, in place of its spatial size: the shapes of the inputs tell.

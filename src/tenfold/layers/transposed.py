@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tenfold.layers._base import LAYERS, by
-from tenfold.layers._links import filled
+from tenfold.layers._read import filled
 from tenfold.layers.conv import Convolution
 from tenfold.values import Call, Link, Site, extended
 

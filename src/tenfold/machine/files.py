@@ -1,16 +1,21 @@
-"""Files appear whole or not at all: written beside the target under another name, then renamed."""
+"""Files appear whole or not at all: written beside the target under another name, then renamed. So
+does what is kept in the cache, an aid and never a need, which fails in silence."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from tenfold.errors import InputError, bad_value
+
+VARIABLE = "TENFOLD_CACHE"  # a directory for what is dear to make; empty switches it off
 
 
 def check_free(path: str | Path) -> Path:
@@ -106,3 +111,24 @@ def explained(target: Path) -> Iterator[None]:
         raise bad_value(
             "The output must be writable", f"{error}", f"choose another place than {target}"
         ) from error
+
+
+def cache_folder() -> Path | None:
+    """``$TENFOLD_CACHE``, or a folder in the user's cache directory; None switches it off."""
+    chosen = os.environ.get(VARIABLE)
+    if chosen is not None:
+        return Path(chosen) if chosen else None
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tenfold"
+
+
+def keep(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make the file, whole or not at all; an unwritable folder is passed over."""
+    with contextlib.suppress(SafetensorError, OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        os.close(handle)
+        try:
+            write(Path(part))
+            Path(part).replace(path)
+        finally:
+            Path(part).unlink(missing_ok=True)

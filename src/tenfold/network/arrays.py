@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tenfold.errors import bad_value
 from tenfold.network.inputs import leaves
-from tenfold.network.parts import walk
+from tenfold.network.names import walk
 
 
 def arrays_of(example: Any) -> list[np.ndarray[Any, Any]]:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from tenfold.errors import bad_value
+from tenfold.network.identity import view_of
 from tenfold.network.inputs import leaves
-from tenfold.network.tied import view_of
 
 M = TypeVar("M", bound=nn.Module)
 

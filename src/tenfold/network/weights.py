@@ -9,8 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tenfold.network.digest import tensors_of
-from tenfold.network.tied import place_of, view_of
+from tenfold.network.identity import place_of, tensors_of, view_of
 
 
 def write_weights(model: nn.Module, path: Path) -> None:

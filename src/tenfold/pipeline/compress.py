@@ -23,10 +23,9 @@ from tenfold.errors import bad_value
 from tenfold.latency import Pair, measure_pair
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
-from tenfold.network.guest import Guest, hosting
-from tenfold.network.half import HALF
+from tenfold.network.accept import plain_inputs
+from tenfold.network.guest import HALF, Guest, hosting
 from tenfold.network.inputs import to_device
-from tenfold.network.plain import plain_inputs
 from tenfold.pipeline.choose import check_settings, choose, shape_of
 from tenfold.pipeline.purpose import purpose_of, read_planning, training_for
 from tenfold.pipeline.realise import build, check_depth, refine_together
@@ -39,7 +38,7 @@ from tenfold.settings import PlanSettings
 from tenfold.survey import check_finite, survey
 from tenfold.tasks import Purpose, recall_task
 from tenfold.training import TuneSettings, tune
-from tenfold.training.lock import holding_lock
+from tenfold.training.checkpoint import holding_lock
 from tenfold.training.settings import settings_for
 from tenfold.values import Plan
 

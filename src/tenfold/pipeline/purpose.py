@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tenfold.data.augment import Blends
 from tenfold.data.batches import read_batch
-from tenfold.data.few import Blends
 from tenfold.network.call import frozen_rng
 from tenfold.settings import PlanSettings, make_settings
 from tenfold.tasks import Purpose, Task, read_task, recall_task

@@ -14,11 +14,10 @@ from torch import nn
 from tenfold.build.rebuild import build_structure
 from tenfold.errors import bad_value
 from tenfold.machine.processes import on_first_process
-from tenfold.network.digest import digest, tensors_of
+from tenfold.network.identity import digest, tensors_of
 from tenfold.store.plan_file import plan_from_json, plan_to_json
-from tenfold.training.checkpoint import BEST, check_same_run, read_state, write_state
+from tenfold.training.checkpoint import BEST, LOCK, check_same_run, read_state, write_state
 from tenfold.training.checkpoint import FILE as RESUME
-from tenfold.training.lock import LOCK
 from tenfold.training.shards import load_state
 from tenfold.values import Plan
 

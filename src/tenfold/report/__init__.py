@@ -1,9 +1,8 @@
 """model', model, Plan -> Report: counted again from the built module; drawn for people."""
 
 from tenfold.report.draw_page import draw_page
-from tenfold.report.read_report import report_from_json
-from tenfold.report.recount import Line, Reached, Report, make_report, report_to_json
-from tenfold.report.result import Result
+from tenfold.report.recount import make_report
+from tenfold.report.report import Line, Reached, Report, Result, report_from_json, report_to_json
 
 __all__ = [
     "Line",

@@ -3,75 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from tenfold.compounds import finish_all, open_for
-from tenfold.costs import COSTS, MEASURED
+from tenfold.costs import COSTS
 from tenfold.errors import PlanError
 from tenfold.latency import Pair
 from tenfold.layers import ties_of
-from tenfold.machine.conditions import environment
-from tenfold.machine.schema import Step
-from tenfold.report.compare_work import same_work
-from tenfold.report.say_forecast import say_forecast, say_warning
-from tenfold.values import Choice, Plan, Refusal, plain
+from tenfold.machine.timing import environment
+from tenfold.network.call import run
+from tenfold.network.inputs import leaves
+from tenfold.network.watch import watching
+from tenfold.report.report import Line, Reached, Report
+from tenfold.report.say import expected, say_pair, say_work
+from tenfold.values import Choice, Plan
 
-KEY = "tenfold_report"
-STEPS: tuple[Step, ...] = ()  # from each version to the next
-
-
-@dataclass(frozen=True)
-class Reached:
-    """One limit: as asked, in absolute terms, what the plan predicted, what was counted."""
-
-    cost: str
-    asked: str
-    limit: float
-    predicted: float
-    reached: float | None  # None: measured on a device that is not here
-
-
-@dataclass(frozen=True)
-class Line:
-    """One layer: what became of it, and its parameters counted in both modules."""
-
-    name: str
-    format: str
-    ranks: tuple[int, ...]
-    error: float
-    params: tuple[int, int]
-    macs: tuple[float, float]
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Counts before and after by an independent recount; what was measured, if anything was.
-
-    ``files`` tells of the int8 files made of the saved model: each beside the float ones it was
-    measured with, as ``tenfold.quantise`` writes it down.
-    """
-
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-    limits: tuple[Reached, ...]
-    lines: tuple[Line, ...]
-    refusals: tuple[Refusal, ...]
-    method: str
-    gap: float | None
-    trace: tuple[Mapping[str, float], ...]
-    seconds: Mapping[str, float]
-    environment: Mapping[str, Any]
-    measured: Mapping[str, Any] = field(default_factory=dict)
-    history: tuple[Mapping[str, Any], ...] = ()
-    files: tuple[Mapping[str, Any], ...] = ()
-
-    def times_smaller(self, cost: str) -> float:
-        """How many times less of a cost is left."""
-        return self.before[cost] / max(self.after[cost], 1e-300)
+Runs = list[tuple[str, tuple[torch.Size, ...]]]
 
 
 def make_report(
@@ -122,46 +72,12 @@ def make_report(
     )
 
 
-def expected(plan: Plan) -> dict[str, str]:
-    """The forecast in words, and that the network will hardly work where it says so."""
-    if plan.forecast is None:
-        return {}
-    warning = say_warning(plan)
-    return {"forecast": say_forecast(plan) + (f". {warning}"[:-1] if warning else "")}
-
-
 def reached_by(pair: Pair, plan: Plan) -> float:
     """What is left: of these runs for an absolute limit, else its share of what the original took
     when the plan was made, so that a slower hour does not count."""
     if pair.target.share:
         return pair.ratio * plan.before[pair.target.cost]
     return pair.after.median
-
-
-def say_pair(limits: Sequence[Reached], pair: Pair) -> dict[str, str]:
-    """The measurement in words, and whether prediction and limit held."""
-    target, cost = pair.target, MEASURED[pair.target.cost]
-    (x,) = (limit for limit in limits if limit.cost == target.cost)
-    assert x.reached is not None
-    off, over = x.reached / x.predicted - 1, x.reached / x.limit - 1
-    good = "" if cost.close(x.reached, x.predicted) else "not "
-    return {
-        target.cost: f"{cost.say(pair.before.median)} before, {cost.say(pair.after.median)} after "
-        f"in {target.engine} on {target.threads} thread(s), medians of interleaved runs; "
-        f"{1 / pair.ratio:.2f}x {cost.gain}",
-        "prediction": f"{off:+.1%} off, {good}within {cost.tolerance:.0%}",
-        "limit": "kept" if over <= 0 else f"missed by {over:.1%}",
-    }
-
-
-def say_work(plan: Plan, counted: Mapping[str, float]) -> str:
-    """What the compressed network runs on the example, where this depends on the data."""
-    cost = COSTS["macs"]
-    return (
-        "what the network runs depends on its data: on the example the compressed one takes "
-        f"{cost.say(counted['macs'])} {cost.noun}, {cost.say(plan.predicted['macs'])} if it ran "
-        "what the original runs"
-    )
 
 
 def agrees(plan: Plan, counted: Mapping[str, float], name: str) -> bool:
@@ -190,22 +106,40 @@ def check_agreement(plan: Plan, counted: Mapping[str, float]) -> None:
             )
 
 
-def report_to_json(report: Report) -> dict[str, Any]:
-    """A dictionary of plain values, with its version."""
-    body: dict[str, Any] = plain({**asdict(report), "lines": [asdict(x) for x in report.lines]})
-    return {KEY: len(STEPS) + 1, **body}
+def same_work(original: nn.Module, built: nn.Module, example: Any, layers: Sequence[str]) -> bool:
+    """Whether the named layers are called in the same order with inputs of the same sizes. They
+    are not where how much a network runs depends on what its layers say. Layers that went into
+    others are not looked at."""
+    there = dict(built.named_modules(remove_duplicate=False))
+    layers = [name for name in layers if name in there]
+    return calls_of(original, example, layers) == calls_of(built, example, layers)
+
+
+def calls_of(model: nn.Module, example: Any, layers: Sequence[str]) -> Runs:
+    """The name of each layer as it is called, with the sizes of its inputs."""
+    calls: Runs = []
+
+    def recorder(name: str) -> Any:
+        def record(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            calls.append((name, tuple(x.shape for x in leaves(inputs))))
+
+        return record
+
+    with watching({model.get_submodule(name): recorder(name) for name in layers}):
+        run(model, example)
+    return calls
 
 
 def lines_of(plan: Plan, original: nn.Module, built: nn.Module) -> tuple[Line, ...]:
     """A line a choice."""
     ties = ties_of(original)
     return tuple(
-        _line(choice, [place.name for place in ties.get(choice.site, ())], original, built)
+        line_of(choice, [place.name for place in ties.get(choice.site, ())], original, built)
         for choice in plan.choices
     )
 
 
-def _line(choice: Choice, tied: Sequence[str], original: nn.Module, built: nn.Module) -> Line:
+def line_of(choice: Choice, tied: Sequence[str], original: nn.Module, built: nn.Module) -> Line:
     """Parameters counted in the modules, in all that are ``tied``; MACs, and the parameters of a
     layer that went into others, as the plan has them, whose totals were counted."""
     names = tied or [choice.site]

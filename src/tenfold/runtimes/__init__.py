@@ -1,8 +1,7 @@
 """Where networks run, one file or folder a runtime: how each is given a network, loads it, runs
 it and rounds it to int8."""
 
-from tenfold.runtimes._base import Deployed, FileRuntime, Loaded, Run, Runtime
-from tenfold.runtimes._int8 import Int8
+from tenfold.runtimes._base import Deployed, FileRuntime, Int8, Loaded, Run, Runtime
 from tenfold.runtimes._names import (
     ENGINES,
     FILES,

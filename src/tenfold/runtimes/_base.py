@@ -1,4 +1,5 @@
-"""What a runtime is: it is given a network, loads it and runs it; a new one is one new file."""
+"""What a runtime is: it is given a network, loads it and runs it, and may write int8; a new one is
+one new file."""
 
 from __future__ import annotations
 
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 
 from tenfold.errors import bad_value
 from tenfold.machine.files import bytes_in
-from tenfold.runtimes._int8 import Int8
 from tenfold.runtimes.axes import Axes
 
 Run = Callable[[], Any]  # one forward pass on inputs that lie ready; returns the outputs
@@ -85,6 +85,23 @@ class Runtime(ABC):
         return bad_value(
             "A runtime must run networks here to be timed", f"that {reason}", "choose another"
         )
+
+
+class Int8(ABC):
+    """Writes files that the runtime loads as it does float ones; stateless."""
+
+    @abstractmethod
+    def prepare(self, model: nn.Module, example: Any, folder: Path) -> Any:
+        """What all variants share; ``folder`` is for files and goes away afterwards."""
+
+    @abstractmethod
+    def variants(self, state: Any) -> tuple[str, ...]:
+        """Ways to choose ranges and layers, of which ``tenfold.quantise`` keeps the one that is
+        closest to the model."""
+
+    @abstractmethod
+    def write(self, state: Any, inputs: Sequence[Any], variant: str, path: Path) -> None:
+        """Quantise on ``inputs``, batches of one size, into ``path``."""
 
 
 class FileRuntime(Runtime):

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from tenfold.errors import MissingExtra
 from tenfold.registry import Registry, View
-from tenfold.runtimes._base import FileRuntime, Runtime
-from tenfold.runtimes._int8 import Int8
+from tenfold.runtimes._base import FileRuntime, Int8, Runtime
 
 RUNTIMES: Registry[Runtime] = Registry("runtime", "tenfold.runtimes")
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from tenfold.machine.threads import torch_threads
+from tenfold.machine.processes import torch_threads
 from tenfold.network.call import copied, invoke
 from tenfold.network.copying import copy_of
 from tenfold.network.inputs import mapped

@@ -11,8 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from tenfold.network.call import run
 from tenfold.network.inputs import items
-from tenfold.network.names import named_arguments, positional
-from tenfold.network.parts import walk
+from tenfold.network.names import named_arguments, positional, walk
 
 
 class TensorsOnly(nn.Module):

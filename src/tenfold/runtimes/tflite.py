@@ -12,8 +12,7 @@ from tenfold.network.inputs import arguments, check_example
 from tenfold.runtimes._base import FileRuntime, Loaded, Run, version_of
 from tenfold.runtimes._names import RUNTIMES
 from tenfold.runtimes.axes import Axes
-from tenfold.runtimes.explain import not_exported
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import not_exported, quiet
 from tenfold.runtimes.trace import as_tensors
 
 

@@ -13,7 +13,7 @@ from tenfold.runtimes._base import FileRuntime, Loaded, Run
 from tenfold.runtimes._names import RUNTIMES
 from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.eager import pinned
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import quiet
 from tenfold.runtimes.tensors_only import without_constants
 from tenfold.runtimes.trace import trace_open
 

@@ -12,10 +12,9 @@ from torch.export import Dim, ExportedProgram
 from tenfold.errors import InputError
 from tenfold.network.call import evaluating, frozen_rng, run
 from tenfold.network.inputs import arguments, batch_of, check_example, leaves, mapped, resize
-from tenfold.network.parts import walk
+from tenfold.network.names import walk
 from tenfold.runtimes.axes import Axes, Place, axes_of, refused
-from tenfold.runtimes.explain import not_exported
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import not_exported, quiet
 from tenfold.runtimes.tensors_only import tensors_only
 
 

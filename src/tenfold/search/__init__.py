@@ -1,9 +1,8 @@
 """Curves and a budget become a plan; a new method is one new file."""
 
 from tenfold.search.methods._base import METHODS, Method, Outcome
-from tenfold.search.predict_plan import predict
 from tenfold.search.problem import Menu, Problem, check_reachable, make_problem
-from tenfold.search.select import search
+from tenfold.search.select import predict, search
 
 __all__ = [
     "METHODS",

@@ -1,10 +1,13 @@
-"""Survey, curves, damages and limits -> Plan: run a method and write down what it chose."""
+"""Survey, curves, damages and limits -> Plan: run a method and write down what it chose; and anew
+where ranks were changed after the search."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from tenfold.curves.trace import Curve
@@ -96,3 +99,21 @@ def _why_dense(menu: Menu, row: int) -> str:
         f"the budget is better spent here: even {menu.formats[least]} {list(menu.ranks[least])} "
         f"would add {float(menu.damage[least]):.3g} to the predicted damage"
     )
+
+
+def predict(curves: Sequence[Curve], damages: Sequence[Tensor], plan: Plan) -> Plan:
+    """The plan with errors and damages of the nearest rows of its curves."""
+    choices = tuple(_read(curves, damages, choice) for choice in plan.choices)
+    return replace(plan, choices=choices, damage=sum(choice.damage for choice in choices))
+
+
+def _read(curves: Sequence[Curve], damages: Sequence[Tensor], choice: Choice) -> Choice:
+    """One choice, by the row whose ranks are nearest in the logarithm."""
+    for curve, damage in zip(curves, damages):
+        if (curve.site.name, curve.format) != (choice.site, choice.format):
+            continue
+        wanted = torch.tensor(choice.ranks, dtype=torch.float64).clamp_min(1).log()
+        row = int((curve.ranks.double().clamp_min(1).log() - wanted).square().sum(1).argmin())
+        error = float(curve.errors[row].clamp_min(0).sqrt())
+        return replace(choice, error=error, damage=float(damage[row]))
+    return choice

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from tenfold.data.apart import Split, split_apart
 from tenfold.data.augment import is_image
 from tenfold.data.cache import cached
+from tenfold.data.calibrate import BATCH, take_batches
 from tenfold.data.grow import phases, worth
 from tenfold.data.synthesise import can_synthesise, smooth_noise, synthesise
-from tenfold.data.take import BATCH, take_batches
 from tenfold.data.tokens import find_vocabulary, made_tokens
 from tenfold.errors import bad_value
 from tenfold.formats.metric import RIDGE

@@ -1,23 +1,39 @@
-"""Trained weights from a hub: what lies in the cache is taken without a connection, and what does
-not is refused in one sentence."""
+"""Networks by name, as ``timm:resnet18``, with trained weights from a hub: what lies in the cache
+is taken without a connection, and what does not, or what nobody knows, is refused in one
+sentence."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
 from tenfold.errors import TenfoldError, bad_value, in_a_line
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import quiet
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-
-
 CONNECTIONS = ("httpx", "requests", "urllib", "urllib3", "huggingface_hub")  # whose errors
 WAYS_OUT = "pass --weights FILE if you have them, or --weights random for a try without any"
+
+
+def name_in(text: str) -> str:
+    """What follows the first colon."""
+    return text.partition(":")[2]
+
+
+def check_known(kind: str, name: str, known: Iterable[str], listing: str) -> None:
+    """Raises InputError, which offers the nearest names, for one that is not known; ``listing``
+    is the call that lists all."""
+    names = sorted(known)
+    if name in names:
+        return
+    near = get_close_matches(name, names, n=3, cutoff=0.4)
+    way_out = f"try {' or '.join(near)}" if near else f"see {listing}"
+    raise bad_value(f"{kind} must be a known name", repr(name), way_out)
 
 
 @contextmanager

@@ -10,8 +10,7 @@ from torch import nn
 
 from tenfold.errors import bad_value
 from tenfold.sources._base import SOURCES, Source
-from tenfold.sources._hub import fetching, hub_within_reach
-from tenfold.sources._names import name_in
+from tenfold.sources._hub import fetching, hub_within_reach, name_in
 from tenfold.sources._transformers_inputs import inputs_of
 from tenfold.store.of_transformers import build_untrained, class_of
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tenfold.errors import as_bad_value, bad_value
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import quiet
 from tenfold.sources._base import SOURCES, Source
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from torch import nn
 
 from tenfold.sources._base import SOURCES, Source, noise
-from tenfold.sources._hub import fetching, hub_within_reach
-from tenfold.sources._names import check_known, name_in
+from tenfold.sources._hub import check_known, fetching, hub_within_reach, name_in
 
 
 class Timm(Source):

@@ -7,8 +7,7 @@ from typing import Any
 from torch import nn
 
 from tenfold.sources._base import SOURCES, Source, noise
-from tenfold.sources._hub import fetching
-from tenfold.sources._names import check_known, name_in
+from tenfold.sources._hub import check_known, fetching, name_in
 
 DETECTS = ("rcnn", "retinanet", "fcos", "ssd")  # these take lists of images
 

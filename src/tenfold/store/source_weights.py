@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.errors import bad_value
-from tenfold.network.digest import tensors_of
-from tenfold.network.tied import view_of
+from tenfold.network.identity import tensors_of, view_of
 from tenfold.network.weights import fill, misfits
 from tenfold.store.read_state import read_state
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from tenfold.network.tied import place_of
+from tenfold.network.identity import place_of
 from tenfold.values import Refusal, Site
 
 FEW = 1e-3  # of all parameters; smaller parts of one kind share a line

@@ -1,6 +1,6 @@
-"""Layers that the network looks into: code that computes with a layer's weight, asks for its class
-or hands it to a fused kernel cannot have a chain in its place. A weight's type and device may be
-read, for a chain tells them as well."""
+"""What the network looks into: code that computes with a layer's weight, asks for its class or
+hands it to a fused kernel cannot have a chain in its place, nor an opened compound in place of one.
+A weight's type and device may be read, for a chain tells them as well."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.compounds import closed_names, open_all, open_named, opened_names
 from tenfold.errors import in_a_line
 from tenfold.layers import pose
+from tenfold.network.accept import unwrapped
 from tenfold.network.call import run
 from tenfold.network.difference import difference, tolerance
 from tenfold.network.inputs import leaves
 
 OTHER = "its outputs change with a chain in its place, though the chain computes the same"
+OTHER_OPENED = "its outputs change when it is opened, though the parts compute the same"
 
 
 @dataclass(frozen=True)
@@ -127,3 +130,27 @@ def stood_in(model: nn.Module, others: Mapping[int, nn.Module]) -> Iterator[None
     finally:
         for parent, name, module in held:
             parent._modules[name] = module
+
+
+def open_compounds(model: nn.Module, example: Any) -> tuple[nn.Module, dict[str, str]]:
+    """A network that reads a compound's weights, or asks for its class, keeps it as it is.
+
+    Two forward passes where there are compounds and none of them is looked into, else one more for
+    each."""
+    model = unwrapped(model)
+    opened = open_all(model)
+    closed = closed_names(opened)
+    if opened is model:
+        return opened, closed
+    try:
+        usual = outputs_of(model, example)
+    except Exception:  # which the record of calls puts in words
+        return model, closed
+    if differs(opened, example, usual, OTHER_OPENED) is None:
+        return opened, closed
+    steady = same(usual, outputs_of(model, example))
+    for name in opened_names(opened):
+        why = differs(open_named(model, (name,)), example, usual, OTHER_OPENED, steady)
+        if why is not None:
+            closed[name] = f"the network looks into it ({why})"
+    return open_named(model, set(opened_names(opened)) - set(closed)), closed

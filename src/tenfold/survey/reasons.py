@@ -1,4 +1,4 @@
-"""Why a layer has to stay as it is."""
+"""Why a layer has to stay as it is, or all that have its weight."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from tenfold.compounds import inside
 from tenfold.layers import kind_of
-from tenfold.network.tied import place_of
-from tenfold.survey.calls import BY_NAME
-from tenfold.survey.siblings import run_with_others
+from tenfold.network.identity import place_of
+from tenfold.survey.calls import BY_NAME, run_with_others
 from tenfold.values import Call
 
 NEVER_RUN = "the example never runs it as a module"
@@ -89,3 +88,26 @@ def names_of_tensors(model: nn.Module) -> dict[int, list[str]]:
         for name, tensor in own:
             modules.setdefault(place_of(tensor), set()).add((id(module), name))
     return {key: value if len(modules[key]) > 1 else value[:1] for key, value in names.items()}
+
+
+def names_together(names: Sequence[str], ties: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """For each layer the names of all that have its weight, its own among them."""
+    tied = {name: list(tie) for tie in ties for name in tie}
+    return {name: tied.get(name, [name]) for name in names}
+
+
+def reasons_together(
+    reasons: Mapping[str, str | None], ties: Sequence[Sequence[str]]
+) -> dict[str, str | None]:
+    """The reasons, with one for every layer whose weight is also in a layer that has to stay. That
+    the example runs only some of them is none."""
+    joint = dict(reasons)
+    for tie in ties:
+        staying = [name for name in tie if reasons[name] not in (None, NEVER_RUN)]
+        if not staying and any(reasons[name] is None for name in tie):
+            joint.update(dict.fromkeys(tie))
+        for name in tie if staying else ():
+            if name not in staying:
+                why = f"which has to stay: {reasons[staying[0]]}"
+                joint[name] = f"its weight is shared with {staying[0]}, {why}"
+    return joint

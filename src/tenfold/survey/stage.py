@@ -12,21 +12,19 @@ from tenfold.compounds import finish_all, inside, open_for, opened_names
 from tenfold.costs import COSTS
 from tenfold.formats import FORMATS
 from tenfold.layers import kind_of, site_of, ties_of
-from tenfold.network.check_model import check_model
-from tenfold.network.plain import unwrapped
-from tenfold.survey.calls import record_calls
+from tenfold.network.accept import check_model, unwrapped
+from tenfold.survey.calls import record_calls, siblings_of
 from tenfold.survey.checks import check_finite, check_patterns, nothing_to_compress
 from tenfold.survey.name_the_rest import name_the_rest
-from tenfold.survey.open_compounds import open_compounds
-from tenfold.survey.read_by_network import looked_into
+from tenfold.survey.read_by_network import looked_into, open_compounds
 from tenfold.survey.reasons import (
     names_of_tensors,
+    names_together,
     reason_after,
     reason_before,
     reason_shared,
+    reasons_together,
 )
-from tenfold.survey.siblings import siblings_of
-from tenfold.survey.together import names_together, reasons_together
 from tenfold.values import Refusal, Site, Survey
 
 # Named with the reason, also where no kind serves them: a person may wonder about these.

@@ -1,9 +1,8 @@
 """What outputs are for: how two are compared, and what is drawn from one."""
 
 from tenfold.tasks._base import TASKS, Distance, Evidence, Masks, Task
-from tenfold.tasks._guess import Purpose, guess_task
-from tenfold.tasks._parts import parts_of
-from tenfold.tasks._read import read_task, recall_task
+from tenfold.tasks._find import Purpose, guess_task, read_task, recall_task
+from tenfold.tasks._outputs import parts_of
 
 __all__ = [
     "TASKS",

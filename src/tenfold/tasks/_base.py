@@ -14,7 +14,7 @@ from tenfold.errors import bad_value
 from tenfold.network.padding import counted
 from tenfold.registry import Registry
 from tenfold.tasks._gaps import integer_gap, projected, relative_gap
-from tenfold.tasks._parts import integers_of, parts_of
+from tenfold.tasks._outputs import integers_of, parts_of
 
 Distance: TypeAlias = Callable[[Any, Any], "Tensor | float"]  # output, the original's output
 Masks: TypeAlias = Mapping[str, Tensor]  # by name, True where a position counts

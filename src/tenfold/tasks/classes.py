@@ -13,8 +13,7 @@ from tenfold.errors import bad_value
 from tenfold.network.padding import counted
 from tenfold.tasks._base import TASKS, Evidence, Masks, Task
 from tenfold.tasks._gaps import projected, relative_gap, wide
-from tenfold.tasks._parts import parts_of
-from tenfold.tasks._scores import are_probabilities, look_like_scores
+from tenfold.tasks._outputs import are_probabilities, look_like_scores, parts_of
 
 
 class Classes(Task):

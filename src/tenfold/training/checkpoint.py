@@ -1,24 +1,29 @@
-"""One safetensors file holds all of a run's state; it is replaced whole or not at all."""
+"""A folder of checkpoints: one safetensors file holds all of a run's state, replaced whole or not
+at all; the folder serves one run at a time, for two that write to it would undo each other."""
 
 from __future__ import annotations
 
 import json
 import os
 import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from tenfold.errors import TrainingError, bad_value
+from tenfold.machine.processes import on_first_process
 from tenfold.values import plain
 
 FILE, BEST = "resume.safetensors", "best.safetensors"
+LOCK = "run.lock"
+PATIENCE = 10.0  # seconds: the workers of a loader outlive a killed process, and hold what it held
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -101,3 +106,34 @@ def pick(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Entries with a prefix before their names."""
     return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+
+
+@contextmanager
+def holding_lock(folder: Path | None) -> Iterator[None]:
+    """No other process has this folder meanwhile; one that is killed leaves it free. Raises
+    InputError where another has it."""
+    held: list[BaseFileLock] = []
+    if folder is not None:
+        on_first_process(lambda: held.append(take_lock(folder)))
+    try:
+        yield
+    finally:
+        for lock in held:
+            lock.release()
+
+
+def take_lock(folder: Path) -> BaseFileLock:
+    """The folder's lock, which a process that has it may take again."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=PATIENCE, is_singleton=True)
+        lock.acquire()
+    except Timeout:
+        raise bad_value(
+            "A checkpoint folder serves one run at a time",
+            f"{folder} in use by another process",
+            "wait for that to end, or name another folder",
+        ) from None
+    except OSError as error:
+        raise unwritable(error, folder, "name another folder") from error
+    return lock

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.data.augment import Blends
 from tenfold.data.batches import count_batches
-from tenfold.data.few import Blends
 from tenfold.errors import bad_value
 from tenfold.formats.chains import balance_all
 from tenfold.machine.memory import keeping_memory
@@ -19,11 +19,10 @@ from tenfold.machine.precision import scaler
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.copying import copy_of
-from tenfold.network.digest import digest
-from tenfold.network.guest import hosting
-from tenfold.network.half import widened
+from tenfold.network.guest import hosting, widened
+from tenfold.network.identity import digest
+from tenfold.training.checkpoint import holding_lock
 from tenfold.training.ema import Ema
-from tenfold.training.lock import holding_lock
 from tenfold.training.losses import UserLoss
 from tenfold.training.objective import Objective
 from tenfold.training.replaced import groups, let_learn

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.errors import bad_value
+from tenfold.settings.check import read_value
 from tenfold.settings.fields import fields_of
-from tenfold.settings.read import read_value
 from tenfold.training.settings import TuneSettings
 
 FLAGS = ("epochs", "rate", "class_mode", "seed")  # which the command line has on their own

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.batches import (
+    UNCOUNTED,
     Batch,
+    as_classes,
     count_batches,
     length_of,
     logits_of,
     read_batch,
     rows_of,
 )
-from tenfold.data.labels import UNCOUNTED, as_classes
 from tenfold.data.reading import guarded
 from tenfold.errors import as_bad_value, bad_value
 from tenfold.machine.progress import Progress, silent

@@ -9,8 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tenfold.data.augment import VIEWS
-from tenfold.data.few import Blends
+from tenfold.data.augment import VIEWS, Blends
 from tenfold.errors import bad_value
 from tenfold.settings import check_settings, make_settings, setting
 

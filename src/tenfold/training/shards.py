@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from tenfold.network.digest import tensors_of
+from tenfold.network.identity import tensors_of
 
 
 def whole(tensor: Tensor) -> Tensor:

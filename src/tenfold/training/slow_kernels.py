@@ -13,7 +13,7 @@ from types import MethodType
 import torch
 from torch import Tensor, nn
 
-from tenfold.network.forwards import forwards_replaced
+from tenfold.network.watch import forwards_replaced
 
 
 @contextmanager

@@ -11,10 +11,9 @@ import torch
 from torch import nn
 
 from tenfold.network.call import call
-from tenfold.runtimes._int8 import Int8
+from tenfold.runtimes._base import Int8
 from tenfold.runtimes.executorch.lower import lower
-from tenfold.runtimes.explain import not_exported
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import not_exported, quiet
 from tenfold.runtimes.trace import trace
 
 

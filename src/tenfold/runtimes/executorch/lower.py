@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.runtimes.explain import not_exported
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import not_exported, quiet
 from tenfold.runtimes.trace import trace
 
 

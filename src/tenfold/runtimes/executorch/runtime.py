@@ -16,7 +16,7 @@ from tenfold.runtimes._names import RUNTIMES
 from tenfold.runtimes.axes import Axes
 from tenfold.runtimes.executorch.int8 import ExecuTorchInt8
 from tenfold.runtimes.executorch.lower import lower
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import quiet
 
 
 class ExecuTorch(FileRuntime):

@@ -16,10 +16,10 @@ from torch import nn
 
 from tenfold.network.arrays import arrays_of
 from tenfold.network.names import input_names
-from tenfold.runtimes._int8 import Int8
+from tenfold.runtimes._base import Int8
 from tenfold.runtimes.onnxruntime.compact import compact
 from tenfold.runtimes.onnxruntime.write import strip, write_onnx
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import quiet
 
 SHARES = {"minmax": 100.0, "percentile 99.999": 99.999, "percentile 99.99": 99.99}
 FLOAT = ", depthwise in float"

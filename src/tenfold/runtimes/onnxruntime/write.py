@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,8 @@ from torch.export import ExportedProgram
 from tenfold.network.call import run
 from tenfold.network.names import input_names, output_names
 from tenfold.runtimes.axes import Axes
-from tenfold.runtimes.explain import not_exported
-from tenfold.runtimes.onnxruntime.divide import TRANSLATIONS
 from tenfold.runtimes.onnxruntime.unproject import unprojected
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import not_exported, quiet
 from tenfold.runtimes.trace import convert_open
 
 OPSET = 20
@@ -67,3 +67,15 @@ def strip(path: Path) -> None:
             size.dim_value = int(size.dim_param)
     del graph.value_info[:]
     onnx.save(model, str(path))
+
+
+def floor_divided(left: Any, right: Any) -> Any:
+    """``left // right`` of integers: what is left over has the sign of the divisor in both
+    Python and ONNX. Torch's exporter rounds towards zero, so that a size padded by
+    ``-(-n // stride)`` would be one short in the file."""
+    from onnxscript import opset20 as op
+
+    return op.Div(op.Sub(left, op.Mod(left, right)), right)
+
+
+TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {operator.floordiv: floor_divided}

@@ -16,9 +16,8 @@ from tenfold.network.names import input_names, output_names
 from tenfold.runtimes._base import FileRuntime, Loaded, Run
 from tenfold.runtimes._names import RUNTIMES
 from tenfold.runtimes.axes import Axes, inputs_of
-from tenfold.runtimes.explain import not_exported
 from tenfold.runtimes.openvino.chain import chain_to_ir
-from tenfold.runtimes.quiet import quiet
+from tenfold.runtimes.talk import not_exported, quiet
 from tenfold.runtimes.trace import convert_open
 
 

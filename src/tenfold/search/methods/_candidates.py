@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tenfold.curves.trace import Curve
 from tenfold.formats import FORMATS
-from tenfold.machine.threads import parallel_map
+from tenfold.machine.processes import parallel_map
 from tenfold.search.problem import Problem
 
 COUNT = 10  # candidates of the first round; also the factor by which the step shrinks

@@ -28,7 +28,7 @@ from tenfold.search.methods._candidates import (
     narrower,
 )
 from tenfold.search.methods._mixture import Candidates, Descent, alpha_loss, weight_loss
-from tenfold.search.methods._nearest import scaled_to_fit
+from tenfold.search.methods._threshold import scaled_to_fit
 from tenfold.search.problem import Problem, Selection
 
 WARM_UP, STEPS = 20, 100  # steps on the factors alone, then on both

@@ -18,7 +18,7 @@ from torch import Tensor
 from tenfold.curves.trace import Curve
 from tenfold.formats import states_of
 from tenfold.search.methods._base import METHODS, Outcome
-from tenfold.search.methods._nearest import Wanted, scaled_to_fit
+from tenfold.search.methods._threshold import Wanted, scaled_to_fit
 from tenfold.search.problem import Menu, Problem
 
 TAU = 2.5129  # sqrt(alpha) times this approximates the root of the paper's equation 13

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tenfold.data.batches import logits_of
-from tenfold.data.labels import UNCOUNTED, as_classes
+from tenfold.data.batches import UNCOUNTED, as_classes, logits_of
 from tenfold.errors import bad_value
 from tenfold.training.faults import one_number
 from tenfold.training.losses._base import LOSSES, Average, Lesson, Term

@@ -1,10 +1,15 @@
-"""An error of an exporter -> one sentence that names the operation."""
+"""What exporters and other libraries say while they work: silenced, as what matters comes back as a
+value or an error; and an error of theirs in one sentence that names the operation."""
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from tenfold.errors import InputError, bad_value
@@ -13,6 +18,20 @@ OPERATION = re.compile(r"\b((?:aten|prims|prim|torchvision|torch_library)(?:::|\
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CUSTOM = re.compile(r"torch\.ops\.(\w+\.\w+)")
 MOST = 200  # characters of the original message
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings, log lines or prints from Python inside; the settings are put back."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            with redirect_stderr(io.StringIO()):
+                yield
+    finally:
+        logging.disable(before)
 
 
 def not_exported(error: Exception, step: str) -> InputError:

@@ -1,12 +1,18 @@
-"""Time or meter calls in turn, A B A B, so that a drifting machine hits all alike."""
+"""Time or meter calls in turn, A B A B, so that a drifting machine hits all alike; and what a
+measurement was taken on."""
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, TypeVar
+
+import torch
 
 T = TypeVar("T")
 Run = Callable[[], Any]
@@ -70,3 +76,23 @@ def summarise(wall: Sequence[float], busy: Sequence[float]) -> Timing:
         return Timing(wall[0], wall[0], wall[0], busy[0])
     tenths = quantiles(wall, n=10, method="inclusive")
     return Timing(median(wall), tenths[0], tenths[-1], quantiles(busy, n=4, method="inclusive")[0])
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers were taken on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def processor() -> str:
+    """The processor's name."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,4 +1,5 @@
-"""What tells one model from another: a hash of its structure and of every weight."""
+"""What tells one tensor from another, and one model from another: where numbers lie, and a hash of
+all weights."""
 
 from __future__ import annotations
 
@@ -10,7 +11,19 @@ from torch import Tensor, nn
 
 from tenfold.network.call import evaluating
 
-VERSION = 1
+VERSION = 1  # of the hash; another one makes anew what was kept under it
+
+
+def place_of(tensor: Tensor) -> int:
+    """Where its first number lies; which tensor it is where none lie anywhere."""
+    nowhere = tensor.is_meta or tensor.layout != torch.strided or not tensor.numel()
+    return id(tensor) if nowhere else tensor.data_ptr()
+
+
+def view_of(tensor: Tensor) -> Any:
+    """The same for tensors that read the same numbers in the same way."""
+    stride = tensor.stride() if tensor.layout == torch.strided else ()
+    return place_of(tensor), tensor.shape, stride, tensor.dtype
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:

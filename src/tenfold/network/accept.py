@@ -1,8 +1,10 @@
-"""What is passed for a network: refused in a sentence that says what it is."""
+"""A network or an input as they are passed: refused in a sentence that says what it is, or the same
+without wrappers and inference tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from os import PathLike
 from typing import Any
 
@@ -10,9 +12,18 @@ import torch
 from torch import nn
 
 from tenfold.errors import bad_value
+from tenfold.network.copying import copy_of
+from tenfold.network.inputs import mapped, plain_tensor
 
 QUANTISED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
 SOURCE = "pass the module that it was made from"
+# The attribute that holds the network, by the class of the wrapper.
+INSIDE = {
+    "OptimizedModule": "_orig_mod",  # what torch.compile returns
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+    "AveragedModel": "module",
+}
 
 
 def check_model(model: Any) -> None:
@@ -50,3 +61,27 @@ def unreadable(model: nn.Module) -> tuple[str, str] | None:
         if parameter.is_meta:
             return f"{name} on the meta device, without numbers", "load a checkpoint first"
     return None
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside torch.compile, DataParallel, DistributedDataParallel or AveragedModel."""
+    while type(model).__name__ in INSIDE and type(model).__module__.startswith("torch."):
+        model = getattr(model, INSIDE[type(model).__name__])
+    return model
+
+
+def out_of_inference(model: nn.Module) -> nn.Module:
+    """The model itself; a copy where its tensors were made in ``torch.inference_mode``, for these
+    can take no part in gradients."""
+    held = chain(model.parameters(), model.buffers())
+    if not any(tensor.is_inference() for tensor in held):
+        return model
+    with torch.inference_mode(False), torch.no_grad():
+        return copy_of(model)
+
+
+def plain_inputs(example: Any) -> Any:
+    """The example with copies of tensors that were made in ``torch.inference_mode``, and without
+    classes that add nothing to what tensors do, such as those of images."""
+    with torch.inference_mode(False):
+        return mapped(lambda x: plain_tensor(x.clone() if x.is_inference() else x), example)

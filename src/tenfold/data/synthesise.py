@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tenfold.data.channels import channel_moments
 from tenfold.data.grow import phases
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call, evaluating, frozen_rng
@@ -123,8 +124,7 @@ def look_inside(model: nn.Module, x: Tensor) -> tuple[Tensor, Any]:
 def statistics_gap(layer: Any, x: Tensor) -> Tensor:
     """Squared distance of the means in units of the deviation, and of the log-variances."""
     x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x  # under autocast
-    axes = [axis for axis in range(x.ndim) if axis != 1]
-    mean, variance = x.mean(axes), x.var(axes, correction=0)
+    mean, variance = channel_moments(x)
     goal = layer.running_var.detach() + layer.eps
     means = (mean - layer.running_mean.detach()).square() / goal
     return means.mean() + ((variance + layer.eps).log() - goal.log()).square().mean()

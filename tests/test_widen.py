@@ -20,8 +20,9 @@ def lines(plan):
     return [(c.site, c.format, c.ranks) for c in plan.choices]
 
 
-@pytest.mark.parametrize("refine", ["layers", "end-to-end"])
-@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize(
+    ("dtype", "refine"), [*((dtype, "layers") for dtype in HALVES), (HALVES[0], "end-to-end")]
+)
 def test_a_half_network_is_compressed_like_its_single_copy(dtype, refine):
     model = tiny_resnet().to(dtype)
     single = copy.deepcopy(model).float()

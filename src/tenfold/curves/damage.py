@@ -34,6 +34,8 @@ from tenfold.values import Site
 WORTH = 1.05  # times the best error at equal cost, above which a format is not measured
 FLOOR, CEILING = 1e-12, 1e3
 
+Ranks = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -53,26 +55,22 @@ def measure_damages(
     batches: Sequence[Any],
     progress: Progress = silent,
     task: Task | None = None,
+    each: int | None = None,
 ) -> list[Tensor]:
     """Row by row the predicted divergence, ``(n,)`` float64, for every curve; as the ``task`` says,
     which is guessed from the output without one.
 
     Curves whose error is nowhere near the best of their site at the same cost borrow the site's
-    relation between error and divergence instead of being measured.
+    relation between error and divergence instead of being measured; so do those beyond the best
+    ones of a site that have ``each`` rows to measure together.
     """
     with evaluating(model):
         goals = goals_of(model, batches, layers_of(model, curves))
         task = task or guess_task(model, goals[0].output)
-        jobs = [
-            (index, tuple(row))
-            for index in worth_measuring(curves)
-            for row in FORMATS[curves[index].format]
-            .samples(curves[index].state, curves[index].ranks)
-            .tolist()
-        ]
+        jobs = rows_to_measure(curves, each)
         points: Points = {}
 
-        def work(job: tuple[int, tuple[int, ...]]) -> tuple[float, float]:
+        def work(job: tuple[int, Ranks]) -> tuple[float, float]:
             return measure(model, curves[job[0]], job[1], goals, task)
 
         for done, ((index, _), point) in enumerate(zip(jobs, share(work, jobs))):
@@ -82,7 +80,7 @@ def measure_damages(
 
 
 def measure(
-    model: nn.Module, curve: Curve, ranks: tuple[int, ...], goals: Sequence[Goal], task: Task
+    model: nn.Module, curve: Curve, ranks: Ranks, goals: Sequence[Goal], task: Task
 ) -> tuple[float, float]:
     """Predicted relative squared error, and the divergence it causes; not a number where no input
     reaches the layer, as an expert without a token."""
@@ -97,7 +95,7 @@ def measure(
     return float(FORMATS[curve.format].errors(curve.state, row)), gap
 
 
-def sketched(model: nn.Module, curve: Curve, ranks: tuple[int, ...]) -> dict[nn.Module, nn.Module]:
+def sketched(model: nn.Module, curve: Curve, ranks: Ranks) -> dict[nn.Module, nn.Module]:
     """What stands in the place of each layer of a site at these ranks, from factors good enough to
     measure with."""
     fmt, places = FORMATS[curve.format], curve.site.places
@@ -172,23 +170,41 @@ def replaced(chains: Mapping[nn.Module, nn.Module]) -> Iterator[list[int]]:
         yield reached
 
 
-def worth_measuring(curves: Sequence[Curve]) -> list[int]:
-    """Indices of curves that come near the best error of their site at some cost."""
+def rows_to_measure(curves: Sequence[Curve], each: int | None) -> list[tuple[int, Ranks]]:
+    """Places of curves with the ranks to measure, site by site; the best curve of a site always,
+    others as long as there are no more than ``each`` rows."""
+    jobs: list[tuple[int, Ranks]] = []
+    for places in worth_measuring(curves):
+        taken = 0
+        for k in places:
+            rows = FORMATS[curves[k].format].samples(curves[k].state, curves[k].ranks).tolist()
+            if taken and each is not None and taken + len(rows) > each:
+                continue
+            jobs += [(k, tuple(row)) for row in rows]
+            taken += len(rows)
+    return jobs
+
+
+def worth_measuring(curves: Sequence[Curve]) -> list[list[int]]:
+    """Site by site the places of curves that come near the best error at some cost, those first
+    that do so at most of their rows."""
     sites: dict[str, list[int]] = {}
     for index, curve in enumerate(curves):
         if curve.format != "dense":
             sites.setdefault(curve.site.name, []).append(index)
-    return [k for group in sites.values() for k in group if competitive(curves, k, group)]
+    leads = [{k: lead(curves, k, group) for k in group} for group in sites.values()]
+    return [sorted((k for k in of if of[k]), key=lambda k: -of[k]) for of in leads]
 
 
-def competitive(curves: Sequence[Curve], index: int, group: Sequence[int]) -> bool:
-    """Whether some row has at most WORTH times the squared error that others reach within its
-    parameters or its MACs."""
+def lead(curves: Sequence[Curve], index: int, group: Sequence[int]) -> float:
+    """The share of rows that have at most WORTH times the squared error that others reach within
+    their parameters or their MACs."""
     mine = curves[index]
-    return any(
-        bool((mine.errors <= WORTH * best_within(curves, group, mine, cost) + FLOOR).any())
+    near = [
+        mine.errors <= WORTH * best_within(curves, group, mine, cost) + FLOOR
         for cost in ("params", "macs")
-    )
+    ]
+    return float((near[0] | near[1]).double().mean())
 
 
 def best_within(curves: Sequence[Curve], group: Sequence[int], mine: Curve, cost: str) -> Tensor:

@@ -26,6 +26,7 @@ from tenfold.network.call import frozen_rng, keeping_buffers, run
 
 WORD, USUAL = "synthetic", 1024
 FIRST, FIRST_STEPS, STEPS = 256, 100, 30  # so many begin as noise
+RATE = 0.1  # gentler than for statistics alone: a class is soon met by a loud pattern
 CLASSES, SMOOTH = 0.05, 0.05  # weights beside the mismatch of the statistics
 
 
@@ -88,7 +89,7 @@ def make(model: nn.Module, example: Tensor, count: int, classes: int, progress: 
         start = smooth_noise((size, *shape)).to(made) if fresh else mixed(made[:done], size)
         loss = objective(model, classes, size)
         steps = FIRST_STEPS if fresh else STEPS
-        made[done : done + size] = descend(model, start, loss, steps)
+        made[done : done + size] = descend(model, start, loss, steps, rate=RATE)
         progress("making inputs", done + size, count)
     return made
 

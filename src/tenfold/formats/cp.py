@@ -26,7 +26,9 @@ KNOTS = 9  # ranks at which the curve is computed; the rest is interpolated
 CURVE_SWEEPS = 50  # at most, and fewer at ranks so large that a sweep costs much
 CURVE_FLOPS = 4e9  # a knot
 LEAST_SWEEPS = 6
-FINAL_SWEEPS = 300
+SKETCH_SWEEPS = 15  # from the step of the ladder below
+FINAL_SWEEPS = 300  # at most
+FINAL_FLOPS = 3e11  # a layer, which cuts the sweeps of layers from some 400 channels on
 HALF_SWEEPS = 30  # of a fit that only starts another
 
 
@@ -78,6 +80,23 @@ class State:
         """Sweeps for one knot; large ranks start close to the weight and are hardly ever chosen."""
         affordable = CURVE_FLOPS / (4 * rank * self.corner(rank).numel())
         return round(min(CURVE_SWEEPS, max(LEAST_SWEEPS, affordable)))
+
+    def near(self, rank: int) -> _als.Cp:
+        """A fit grown from the step of the ladder below; from nothing where there is no ladder."""
+        steps = vars(self).get("ladder", {})
+        below = max((step for step in steps if step <= rank), default=0)
+        if not below:  # one group of many has no ladder, and is not worth climbing one
+            return self.fit(rank, self.sweeps(rank))
+        if below == rank:
+            return steps[rank]
+        corner = self.corner(rank)
+        start = _als.grow(corner, _als.within(corner, steps[below]), rank, self.window)
+        return _als.fit(corner, start, min(SKETCH_SWEEPS, self.sweeps(rank)))
+
+    def final_sweeps(self, rank: int) -> int:
+        """Sweeps for the factors that are kept."""
+        affordable = FINAL_FLOPS / (4 * rank * self.core.numel())
+        return round(min(FINAL_SWEEPS, max(CURVE_SWEEPS, affordable)))
 
     def fit(self, rank: int, sweeps: int) -> _als.Cp:
         """A fit grown from one of half the rank, which ends nearer than one from singular pairs; in
@@ -143,16 +162,13 @@ class Cp(Format):
         return super().samples(state, steps)
 
     def sketch(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
-        """A step of the ladder, or as many sweeps as it would have got."""
-        (rank,) = ranks
-        # one group of many has no ladder, and is not worth climbing one
-        fit = state.ladder.get(rank) if "ladder" in vars(state) else None
-        return self._kernels(state, fit or state.fit(rank, state.sweeps(rank)))
+        """A step of the ladder, or a few sweeps from one."""
+        return self._kernels(state, state.near(ranks[0]))
 
     def factors(self, state: State, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         """Three kernels, ``(r, in, 1, 1)``, ``(r, 1, *kernel)``, ``(out, r, 1, 1)``, by alternating
         least squares (Kolda and Bader 2009, figure 3.3)."""
-        return self._kernels(state, state.fit(ranks[0], FINAL_SWEEPS))
+        return self._kernels(state, state.fit(ranks[0], state.final_sweeps(ranks[0])))
 
     def _kernels(self, state: State, fit: _als.Cp) -> tuple[Tensor, ...]:
         """The unwhitened factors as kernels of the chain."""

@@ -40,7 +40,7 @@ from tenfold.search.budget import (
     usual_step,
 )
 from tenfold.sense import Sensed, sense
-from tenfold.sense.inputs import per_input, within
+from tenfold.sense.inputs import LEAST, per_input, within
 from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
@@ -125,7 +125,7 @@ def choose(
         progress=progress,
     )
     clock.lap("curves")
-    damages = damages_of(opened.exact, curves, sensed, few, progress)
+    damages = damages_of(opened, surveyed.survey, curves, sensed, few, progress)
     clock.lap("measure")
     find = finder(guest, request, settings, sensed, sides)
 
@@ -296,16 +296,20 @@ def decide(
 
 
 def damages_of(
-    model: nn.Module,
+    guest: Guest,
+    sites: Survey,
     curves: Sequence[Curve],
     sensed: Sensed,
     few: Sequence[Any],
     progress: Progress,
 ) -> list[Tensor]:
-    """Measured where there are inputs to measure on, else the squared error in the metric."""
+    """Measured where there are inputs to measure on, else the squared error in the metric. Where
+    even the least inputs cost too much, fewer curves of a layer are measured."""
     if not sensed.apart:
         return [plain_damage(curve) for curve in curves]
-    return measure_damages(model, curves, few, progress, sensed.task)
+    passes = MEASURING / (LEAST * per_input(sites, guest.example) * len(sites.sites))
+    each = None if passes >= PASSES else int(passes)
+    return measure_damages(guest.exact, curves, few, progress, sensed.task, each)
 
 
 def shape_of(example: Any) -> ExampleShape | None:

@@ -23,11 +23,11 @@ from tenfold.network.batching import batch_taken
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
-STEPS = 60  # to make them
+STEPS = 40  # to make them
 PASSES = 3 * 1.5  # forward and backward, of an input that is seen and of half a one held apart
 TOKENS = 512  # sequences, of which a few tens of tokens each are many positions
 MOST = 2048  # of real inputs that are looked at
-WORK = 2e12  # multiply-accumulates that making inputs may take, half a minute or so of two cores
+WORK = 1e12  # multiply-accumulates that making inputs may take, a quarter of a minute of two cores
 READING = 1e12  # and that looking at real ones may take
 NOTHING = Split((), ())
 REAL_RIDGE = 0.03  # mean eigenvalues: real inputs are trusted further than made ones

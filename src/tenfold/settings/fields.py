@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import Field, dataclass, field, fields
+from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -81,5 +82,11 @@ def may_be_none(cls: type, name: str) -> bool:
 
 def _options(cls: type, name: str) -> tuple[Any, ...]:
     """The types that the field's annotation allows."""
-    hint = get_type_hints(cls)[name]
+    hint = _hints(cls)[name]
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    """The annotations of a class, evaluated once: settings are made anew in every training step."""
+    return get_type_hints(cls)

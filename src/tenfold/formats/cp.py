@@ -23,6 +23,7 @@ from tenfold.formats.metric import Metric
 from tenfold.values import Link, Real, Site
 
 KNOTS = 9  # ranks at which the curve is computed; the rest is interpolated
+HIGHEST = 0.5  # of the limit: beyond, where a sweep costs most and few ranks are chosen, it goes on
 CURVE_SWEEPS = 50  # at most, and fewer at ranks so large that a sweep costs much
 CURVE_FLOPS = 4e9  # a knot
 LEAST_SWEEPS = 6
@@ -49,7 +50,8 @@ class State:
     @cached_property
     def ladder(self) -> dict[int, _als.Cp]:
         """Warm-started fits at a few rising ranks, evenly spaced in the logarithm."""
-        ranks = sorted({round(self.limit ** (k / (KNOTS - 1))) for k in range(KNOTS)})
+        top = max(1, round(HIGHEST * self.limit))
+        ranks = sorted({round(top ** (k / (KNOTS - 1))) for k in range(KNOTS)})
         fits: dict[int, _als.Cp] = {}
         for rank in ranks:
             corner = self.corner(rank)
@@ -152,7 +154,8 @@ class Cp(Format):
         return State(core, bases, tails, self.modes(site), site.kernel, limit, metric)
 
     def errors(self, state: State, ranks: Tensor) -> Tensor:
-        """The ladder's errors, log error linear in log rank between its steps."""
+        """The ladder's errors, log error linear in log rank between its steps; beyond them linear in
+        the rank, which falls less than the error does."""
         errors = torch.tensor([fit.error for fit in state.ladder.values()], dtype=torch.float64)
         return _interpolate(list(state.ladder), errors.cummin(0).values, ranks[:, 0])
 
@@ -222,15 +225,18 @@ class CpSeparable(Cp):
 
 
 def _interpolate(knots: list[int], values: Tensor, ranks: Tensor) -> Tensor:
-    """Piecewise linear in the logarithms, so a fit never reads as exact between two knots."""
-    x = torch.tensor(knots, dtype=torch.float64).log()
-    y = values.clamp(1e-12, 1).log()
+    """Piecewise linear in the logarithms, so a fit never reads as exact between two knots, then
+    exponential in the rank."""
+    steps = torch.tensor(knots, dtype=torch.float64)
+    x, y = steps.log(), values.clamp(1e-12, 1).log()
     if len(knots) == 1:
         return y.exp().expand(len(ranks)).clone()
     at = ranks.double().log()
     right = torch.searchsorted(x, at).clamp(1, len(x) - 1)
     share = (at - x[right - 1]) / (x[right] - x[right - 1])
-    return torch.lerp(y[right - 1], y[right], share.clamp(0, 1)).exp()
+    inside = torch.lerp(y[right - 1], y[right], share.clamp(0, 1))
+    slope = (y[-1] - y[-2]) / (steps[-1] - steps[-2])
+    return (inside + slope * (ranks - steps[-1]).clamp_min(0)).exp()
 
 
 FORMATS.add("cp", PerGroup(Cp()))

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -20,7 +21,8 @@ def cached(
     """What ``make`` returns, from disk when it was made before for these weights.
 
     The cache is an aid only: a damaged entry is made anew, and an unwritable directory is
-    passed over.
+    passed over. Made or read, tensors lie in memory alike, so that sums over them are the same to
+    the last bit.
     """
     folder = cache_folder()
     if folder is None:
@@ -28,8 +30,14 @@ def cached(
     path = folder / f"{digest(key, model)}.safetensors"
     device = next(model.parameters()).device
     with contextlib.suppress(SafetensorError, OSError):
-        return {name: tensor.to(device) for name, tensor in load_file(path).items()}
-    made = make()
-    held = {name: tensor.cpu().contiguous() for name, tensor in made.items()}
+        return anew(load_file(path), device)
+    held = {name: tensor.cpu().contiguous() for name, tensor in make().items()}
     keep(path, lambda part: save_file(held, part))
-    return made
+    return anew(held, device)
+
+
+def anew(tensors: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Copies in memory of their own: a view may begin anywhere, and images of one channel may be
+    laid out in two ways that both count as contiguous."""
+    plain = torch.contiguous_format
+    return {n: x.to(device).clone(memory_format=plain) for n, x in tensors.items()}

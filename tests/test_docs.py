@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 import tenfold
 from tenfold.cli import main
+from tenfold.demo import data
 from tenfold.demo.network import DemoNetwork
 from tenfold.sources import SOURCES
 from tests.check_commands import check_command, examples_in_help
@@ -29,8 +30,11 @@ MADE = ("command-line.md",)  # when the site is built
 
 @pytest.fixture
 def slim(monkeypatch):
-    """The demo's network narrow and untrained: the README is run for what it does, not how well."""
-    narrow = partial(DemoNetwork, 32)
+    """The demo's network narrow and untrained, and few of its images: the README is run for what it
+    does, not how well."""
+    narrow = partial(DemoNetwork, 16)
+    read = data.read_split
+    monkeypatch.setattr(data, "read_split", lambda split: tuple(x[:1000] for x in read(split)))
     for place in ("tenfold.demo.network", "tenfold.sources.demo"):
         monkeypatch.setattr(f"{place}.load_network", lambda: settled(narrow()))
     monkeypatch.setattr("tenfold.demo.network.DemoNetwork", narrow)

@@ -231,6 +231,20 @@ def test_the_cache_knows_the_model_and_survives_damage(tmp_path, monkeypatch):
     assert len(made) == 4
 
 
+def test_what_is_made_and_what_is_read_lie_in_memory_alike(tmp_path, monkeypatch):
+    monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path))
+
+    def make():
+        grey = torch.rand(6, 1, 4, 4).to(memory_format=torch.channels_last)
+        return {"x": grey[2:]}  # contiguous by either layout, and not at the start of its storage
+
+    fresh, read = (cached(("k",), tiny_resnet(), make)["x"] for _ in range(2))
+    monkeypatch.setenv("TENFOLD_CACHE", "")
+    without = cached(("k",), tiny_resnet(), make)["x"]
+    assert fresh.stride() == read.stride() == without.stride() == (16, 16, 4, 1)
+    assert fresh.storage_offset() == without.storage_offset() == 0
+
+
 def test_moments_of_a_site_that_no_gradient_reaches_keep_the_identity():
     class Detached(nn.Module):
         def __init__(self):

@@ -24,11 +24,10 @@ def cached(
     passed over. Made or read, tensors lie in memory alike, so that sums over them are the same to
     the last bit.
     """
-    folder = cache_folder()
+    folder, device = cache_folder(), next(model.parameters()).device
     if folder is None:
-        return make()
+        return anew(make(), device)
     path = folder / f"{digest(key, model)}.safetensors"
-    device = next(model.parameters()).device
     with contextlib.suppress(SafetensorError, OSError):
         return anew(load_file(path), device)
     held = {name: tensor.cpu().contiguous() for name, tensor in make().items()}

@@ -154,8 +154,8 @@ class Cp(Format):
         return State(core, bases, tails, self.modes(site), site.kernel, limit, metric)
 
     def errors(self, state: State, ranks: Tensor) -> Tensor:
-        """The ladder's errors, log error linear in log rank between its steps; beyond them linear in
-        the rank, which falls less than the error does."""
+        """The ladder's errors, log error linear in log rank between its steps; beyond them linear
+        in the rank, which falls less than the error does."""
         errors = torch.tensor([fit.error for fit in state.ladder.values()], dtype=torch.float64)
         return _interpolate(list(state.ladder), errors.cummin(0).values, ranks[:, 0])
 

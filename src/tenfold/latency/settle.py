@@ -108,8 +108,9 @@ def around(choice: Choice, curves: Sequence[Curve]) -> Iterator[Unit]:
 
 
 def best(tried: Sequence[Tried], limit: float) -> Tried:
-    """The least damage within the limit, or else the one that takes least."""
-    within = [x for x in tried if x.reached <= limit]
+    """The least damage within the limit, or else the one that takes least; of equal ones the last,
+    which was predicted with all that was learnt."""
+    within = [x for x in reversed(tried) if x.reached <= limit]
     if within:
         return min(within, key=lambda x: x.plan.damage)
     return min(tried, key=lambda x: x.reached)

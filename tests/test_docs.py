@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 import tenfold
+from benchmarks.networks.residual import with_statistics
 from tenfold.cli import main
 from tenfold.demo import data
 from tenfold.demo.network import DemoNetwork
@@ -36,18 +37,11 @@ def slim(monkeypatch):
     read = data.read_split
     monkeypatch.setattr(data, "read_split", lambda split: tuple(x[:1000] for x in read(split)))
     for place in ("tenfold.demo.network", "tenfold.sources.demo"):
-        monkeypatch.setattr(f"{place}.load_network", lambda: settled(narrow()))
+        monkeypatch.setattr(
+            f"{place}.load_network",
+            lambda: with_statistics(narrow(), torch.randn(16, 1, 28, 28)),
+        )
     monkeypatch.setattr("tenfold.demo.network.DemoNetwork", narrow)
-
-
-def settled(network):
-    """BatchNorm knows a batch of noise."""
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-    with torch.no_grad():
-        network.train()(torch.randn(16, 1, 28, 28))
-    return network.eval()
 
 
 @pytest.fixture

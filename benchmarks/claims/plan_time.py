@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from benchmarks.arguments import claim_parser, read_arguments
 from benchmarks.networks.outside import load_outside
 from benchmarks.networks.residual import crepe, resnet, small
 from benchmarks.result_files import read_json, write_json
+from tenfold.bench.memory import resident
 from tenfold.layers import weight_of
 from tenfold.survey.stage import survey
 
@@ -102,10 +102,11 @@ def timed(name: str) -> dict[str, Any]:
 
 def floor_of(model: nn.Module, example: Any) -> float:
     """Seconds of one SVD of every unfolding ``(out, in * window)``."""
+    layers = dict(model.named_modules())
     weights = [
-        weight_of(model.get_submodule(site.name)).detach().flatten(1)
+        weight_of(layers[site.name]).detach().flatten(1)
         for site in survey(model, example).sites
-        if not site.others and site.name in dict(model.named_modules())
+        if not site.others and site.name in layers
     ]
     began = time.process_time()
     for weight in weights:
@@ -115,7 +116,7 @@ def floor_of(model: nn.Module, example: Any) -> float:
 
 def peak() -> float:
     """Largest resident size so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return resident("VmHWM") / 1e6
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -3,6 +3,9 @@ weights: networks of the sizes that people have, for timing alone."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,11 +66,16 @@ class ResNet(nn.Module):
 
 def resnet(depth: int) -> tuple[nn.Module, Tensor]:
     """A network and an example; BatchNorm statistics are those of a batch of noise."""
-    return settled(ResNet(depth), torch.randn(4, 3, 224, 224))
+    return settled(partial(ResNet, depth), (4, 3, 224, 224))
 
 
 def crepe() -> tuple[nn.Module, Tensor]:
     """Six convolutions of up to 512 x 1 and 64 x 1 over 1,024 samples, 22 million parameters."""
+    return settled(pitch_layers, (4, 1, 1024, 1))
+
+
+def pitch_layers() -> nn.Module:
+    """Those layers, each with its padding, BatchNorm and pooling."""
     widths, layers, n = (1024, 128, 128, 128, 256, 512), [], 1
     for k, width in enumerate(widths):
         kernel, stride = (512, 4) if k == 0 else (64, 1)
@@ -79,28 +87,37 @@ def crepe() -> tuple[nn.Module, Tensor]:
             nn.MaxPool2d((2, 1)),
         ]
         n = width
-    return settled(
-        nn.Sequential(*layers, nn.Flatten(), nn.Linear(2048, 360)), torch.randn(4, 1, 1024, 1)
-    )
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2048, 360))
 
 
 def small(depth: int, width: int) -> tuple[nn.Module, Tensor]:
     """A few 3x3 layers on images of 32 pixels."""
+    return settled(partial(plain_layers, depth, width), (4, 3, 32, 32))
+
+
+def plain_layers(depth: int, width: int) -> nn.Module:
+    """Those layers and a classifier."""
     layers: list[nn.Module] = []
     for k in range(depth):
         layers += [conv(width if k else 3, width, 3, 1 + k % 2), nn.ReLU()]
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)]
-    return settled(nn.Sequential(*layers), torch.randn(4, 3, 32, 32))
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
 
 
-def settled(model: nn.Module, noise: Tensor) -> tuple[nn.Module, Tensor]:
-    """In evaluation mode, with the statistics of one batch, and one input of zeros."""
+def settled(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[nn.Module, Tensor]:
+    """Weights from a seed, BatchNorm statistics of one batch of noise, and one input of zeros."""
     torch.manual_seed(0)
+    model = make()
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
+    return with_statistics(model, torch.randn(shape)), torch.zeros(1, *shape[1:])
+
+
+@torch.no_grad()
+def with_statistics(model: nn.Module, noise: Tensor) -> nn.Module:
+    """The network in evaluation mode, its BatchNorm statistics those of one batch."""
+    for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # an average, so one batch sets the statistics
-    with torch.no_grad():
-        model.train()(noise)
-    return model.eval(), torch.zeros_like(noise[:1])
+    model.train()(noise)
+    return model.eval()

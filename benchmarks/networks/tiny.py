@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from benchmarks.networks.residual import with_statistics
+
 CLASSES, SIZE, WIDTH = 10, 8, 8
 TRAIN, TEST = 64, 32  # images
 
@@ -31,12 +33,8 @@ def tiny(channels: int = 3) -> TinyNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = TinyNetwork(channels)
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # an average, so one batch sets the statistics
-        with torch.no_grad():
-            model.train()(torch.randn(64, channels, SIZE, SIZE))
-    return model.eval()
+        with_statistics(model, torch.randn(64, channels, SIZE, SIZE))
+    return model
 
 
 def read_images() -> dict[str, Tensor]:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from tenfold.machine.files import cache_folder, keep
 from tenfold.network.identity import digest
 
+VERSION = 2  # of the ways in which inputs are made: 1 took more and shorter steps
+
 
 def cached(
     key: tuple[Any, ...], model: nn.Module, make: Callable[[], dict[str, Tensor]]
@@ -27,7 +29,7 @@ def cached(
     folder, device = cache_folder(), next(model.parameters()).device
     if folder is None:
         return anew(make(), device)
-    path = folder / f"{digest(key, model)}.safetensors"
+    path = folder / f"{digest((VERSION, *key), model)}.safetensors"
     with contextlib.suppress(SafetensorError, OSError):
         return anew(load_file(path), device)
     held = {name: tensor.cpu().contiguous() for name, tensor in make().items()}

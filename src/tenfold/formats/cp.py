@@ -54,13 +54,12 @@ class State:
         ranks = sorted({round(top ** (k / (KNOTS - 1))) for k in range(KNOTS)})
         fits: dict[int, _als.Cp] = {}
         for rank in ranks:
-            corner = self.corner(rank)
-            before = fits[max(fits)] if fits else None
-            if before is not None and before.rank < rank:
-                start = _als.grow(corner, _als.within(corner, before), rank, self.window)
+            if fits and fits[max(fits)].rank < rank:
+                fits[rank] = self.grown(fits[max(fits)], rank, self.sweeps(rank))
             else:
+                corner = self.corner(rank)
                 start = _als.start_from_svd(corner, rank, self.window)
-            fits[rank] = _als.fit(corner, start, self.sweeps(rank))
+                fits[rank] = _als.fit(corner, start, self.sweeps(rank))
         return {rank: self.judged(fit) for rank, fit in fits.items()}
 
     def corner(self, rank: int) -> Tensor:
@@ -80,8 +79,17 @@ class State:
 
     def sweeps(self, rank: int) -> int:
         """Sweeps for one knot; large ranks start close to the weight and are hardly ever chosen."""
-        affordable = CURVE_FLOPS / (4 * rank * self.corner(rank).numel())
-        return round(min(CURVE_SWEEPS, max(LEAST_SWEEPS, affordable)))
+        return within_work(CURVE_FLOPS, self.corner(rank), rank, LEAST_SWEEPS, CURVE_SWEEPS)
+
+    def final_sweeps(self, rank: int) -> int:
+        """Sweeps for the factors that are kept."""
+        return within_work(FINAL_FLOPS, self.core, rank, CURVE_SWEEPS, FINAL_SWEEPS)
+
+    def grown(self, before: _als.Cp, rank: int, sweeps: int) -> _als.Cp:
+        """A fit that starts from one of a smaller rank."""
+        corner = self.corner(rank)
+        start = _als.grow(corner, _als.within(corner, before), rank, self.window)
+        return _als.fit(corner, start, sweeps)
 
     def near(self, rank: int) -> _als.Cp:
         """A fit grown from the step of the ladder below; from nothing where there is no ladder."""
@@ -91,14 +99,7 @@ class State:
             return self.fit(rank, self.sweeps(rank))
         if below == rank:
             return steps[rank]
-        corner = self.corner(rank)
-        start = _als.grow(corner, _als.within(corner, steps[below]), rank, self.window)
-        return _als.fit(corner, start, min(SKETCH_SWEEPS, self.sweeps(rank)))
-
-    def final_sweeps(self, rank: int) -> int:
-        """Sweeps for the factors that are kept."""
-        affordable = FINAL_FLOPS / (4 * rank * self.core.numel())
-        return round(min(FINAL_SWEEPS, max(CURVE_SWEEPS, affordable)))
+        return self.grown(steps[below], rank, min(SKETCH_SWEEPS, self.sweeps(rank)))
 
     def fit(self, rank: int, sweeps: int) -> _als.Cp:
         """A fit grown from one of half the rank, which ends nearer than one from singular pairs; in
@@ -222,6 +223,11 @@ class CpSeparable(Cp):
         shape = [1, 1]
         shape[index] = kernel[index]
         return factor.T.reshape(factor.shape[1], 1, *shape)
+
+
+def within_work(flops: float, tensor: Tensor, rank: int, least: int, most: int) -> int:
+    """As many sweeps over a tensor as the work pays for, within bounds."""
+    return round(min(most, max(least, flops / (4 * rank * tensor.numel()))))
 
 
 def _interpolate(knots: list[int], values: Tensor, ranks: Tensor) -> Tensor:

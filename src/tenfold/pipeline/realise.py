@@ -16,6 +16,7 @@ from tenfold.costs import cost_named
 from tenfold.curves import divergence
 from tenfold.curves.outcome import Judge
 from tenfold.data.augment import mirrored
+from tenfold.data.synthesise import STEPS
 from tenfold.data.synthetic import synthetic_inputs
 from tenfold.errors import bad_value
 from tenfold.machine.processes import on_first_process
@@ -30,7 +31,6 @@ from tenfold.values import Limit, Plan
 
 LOOSE = 1.1  # times each limit, for ranks to shrink from
 MORE = 192  # synthetic inputs beside those that were sensed on
-STEPS = 40  # to make them: half of the usual number fits as well (docs/search.md)
 CLEARLY = 0.9  # the searched plan has a certificate: another must be this much closer
 
 

@@ -14,7 +14,7 @@ from tenfold.data.augment import is_image
 from tenfold.data.cache import cached
 from tenfold.data.calibrate import BATCH, take_batches
 from tenfold.data.grow import phases, worth
-from tenfold.data.synthesise import can_synthesise, smooth_noise, synthesise
+from tenfold.data.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
 from tenfold.data.tokens import find_vocabulary, made_tokens
 from tenfold.errors import bad_value
 from tenfold.formats.metric import RIDGE
@@ -23,7 +23,6 @@ from tenfold.network.batching import batch_taken
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
-STEPS = 40  # to make them
 PASSES = 3 * 1.5  # forward and backward, of an input that is seen and of half a one held apart
 TOKENS = 512  # sequences, of which a few tens of tokens each are many positions
 MOST = 2048  # of real inputs that are looked at

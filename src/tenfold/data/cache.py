@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tenfold.machine.files import cache_folder, keep
 from tenfold.network.identity import digest
 
-VERSION = 2  # of the ways in which inputs are made: 1 took more and shorter steps
+VERSION = 3  # of the ways in which inputs are made: 2 took parts of one set
 
 
 def cached(

@@ -1,5 +1,6 @@
 """Keep what is freed: memory that comes and goes with every batch otherwise goes back to the system
-and is mapped and zeroed anew, which can take a sixth of a training step on a CPU."""
+and is mapped and zeroed anew, which can take a sixth of a training step on a CPU, and more than a
+half of a pass over large images."""
 
 from __future__ import annotations
 

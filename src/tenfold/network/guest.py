@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from tenfold.machine.memory import keeping_memory
 from tenfold.network.accept import check_model, out_of_inference, plain_inputs, unwrapped
 from tenfold.network.call import frozen_rng, keeping_buffers
 from tenfold.network.copying import copy_of
@@ -46,8 +47,8 @@ class Guest:
 @contextmanager
 def hosting(model: nn.Module, example: Any = None, seed: int | None = None) -> Iterator[Guest]:
     """Gradients can be had inside, also where the caller switched them off; torch's random state
-    (``seed`` sets it inside) and the network's buffers are as before when the block ends. The guest
-    is the network inside its wrappers."""
+    (``seed`` sets it inside) and the network's buffers are as before when the block ends. Memory
+    that is freed inside is kept until then. The guest is the network inside its wrappers."""
     check_model(model)
     model = out_of_inference(unwrapped(model))
     with (
@@ -55,6 +56,7 @@ def hosting(model: nn.Module, example: Any = None, seed: int | None = None) -> I
         torch.enable_grad(),
         frozen_rng(seed),
         keeping_buffers(model),
+        keeping_memory(),
     ):
         yield Guest(model, plain_inputs(example))
 

@@ -111,15 +111,18 @@ def from_statistics(
     seed: int,
     progress: Progress,
 ) -> Inputs:
-    """One set that meets the BatchNorm statistics, of which a third only measures."""
+    """Two sets that meet the BatchNorm statistics, each by itself: parts of one set do not."""
     steps = worth(phases(model, example, STEPS))
     count = most or within(WORK, PASSES * steps * per_input(survey, example), IMAGES)
     apart = max(1, count // 2)
 
     def make() -> dict[str, Tensor]:
         torch.manual_seed(seed)
-        made = synthesise(model, example, count + apart, steps=STEPS, progress=progress)
-        return dict(zip(("seen", "apart"), made.split([count, apart])))
+        sizes = {"seen": count, "apart": apart}
+        return {
+            name: synthesise(model, example, size, steps=STEPS, progress=progress)
+            for name, size in sizes.items()
+        }
 
     made = cached(("sensed", count, apart, steps, seed, tuple(example.shape[1:])), model, make)
     return Inputs(Split(made["seen"].split(BATCH), made["apart"].split(BATCH)), "synthetic")

@@ -14,7 +14,6 @@ from tenfold.data.augment import Blends
 from tenfold.data.batches import count_batches
 from tenfold.errors import bad_value
 from tenfold.formats.chains import balance_all
-from tenfold.machine.memory import keeping_memory
 from tenfold.machine.precision import scaler
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
@@ -104,7 +103,7 @@ def tune(
         optimiser = torch.optim.AdamW(groups(student, settings.weight_decay))
         objective.forward, optimiser = workers.prepare(student, optimiser)
         folder = Path(checkpoint) if checkpoint else None
-        with sparing_slow_kernels(student), keeping_memory(), holding_lock(folder):
+        with sparing_slow_kernels(student), holding_lock(folder):
             state = RunState(
                 student,
                 optimiser,

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tenfold.curves.likes import Points, numbers_in, points_of, points_of_likes
 from tenfold.curves.replay import MOST, NOTHING, Recording, recording, replaying
 from tenfold.curves.trace import Curve, plain_damage
+from tenfold.data.apart import Split
 from tenfold.formats import FORMATS
 from tenfold.formats.places import stand_ins
 from tenfold.layers import LAYERS, weight_of
@@ -33,6 +34,7 @@ from tenfold.values import Site
 
 WORTH = 1.05  # times the best error at equal cost, above which a format is not measured
 FLOOR, CEILING = 1e-12, 1e3
+NO_LESSONS: Mapping[str, Split] = {}
 
 Ranks = tuple[int, ...]
 
@@ -56,22 +58,27 @@ def measure_damages(
     progress: Progress = silent,
     task: Task | None = None,
     each: int | None = None,
+    lessons: Mapping[str, Split] = NO_LESSONS,
 ) -> list[Tensor]:
     """Row by row the predicted divergence, ``(n,)`` float64, for every curve; as the ``task`` says,
     which is guessed from the output without one.
 
     Curves whose error is nowhere near the best of their site at the same cost borrow the site's
     relation between error and divergence instead of being measured; so do those beyond the best
-    ones of a site that have ``each`` rows to measure together.
+    ones of a site that have ``each`` rows to measure together. A site with a lesson is asked by
+    itself, on what its lesson holds apart.
     """
     with evaluating(model):
         goals = goals_of(model, batches, layers_of(model, curves))
         task = task or guess_task(model, goals[0].output)
         jobs = rows_to_measure(curves, each)
+        alone = {name: asked_alone(model, name, lesson) for name, lesson in lessons.items()}
         points: Points = {}
 
         def work(job: tuple[int, Ranks]) -> tuple[float, float]:
-            return measure(model, curves[job[0]], job[1], goals, task)
+            curve = curves[job[0]]
+            asked, wanted = alone.get(curve.site.name, (model, goals))
+            return measure(model, curve, job[1], wanted, task, asked)
 
         for done, ((index, _), point) in enumerate(zip(jobs, share(work, jobs))):
             points.setdefault(index, []).append(point)
@@ -80,19 +87,31 @@ def measure_damages(
 
 
 def measure(
-    model: nn.Module, curve: Curve, ranks: Ranks, goals: Sequence[Goal], task: Task
+    model: nn.Module,
+    curve: Curve,
+    ranks: Ranks,
+    goals: Sequence[Goal],
+    task: Task,
+    asked: nn.Module | None = None,
 ) -> tuple[float, float]:
-    """Predicted relative squared error, and the divergence it causes; not a number where no input
-    reaches the layer, as an expert without a token."""
-    gaps = []
+    """Predicted relative squared error, and the divergence it causes in what the model, or the part
+    of it that is ``asked``, puts out; not a number where no input reaches the layer, as an expert
+    without a token."""
+    gaps, asked = [], asked or model
     with replaced(sketched(model, curve, ranks)) as reached:
         layers = layers_of(model, [curve])
         for goal in goals:
             with replaying(goal.recorded.before(layers)):
-                gaps.append(distance(task, call_alike(model, goal.inputs), goal))
+                gaps.append(distance(task, call_alike(asked, goal.inputs), goal))
     row = torch.tensor([ranks], dtype=torch.int64)
     gap = bounded(sum(gaps) / len(gaps)) if any(reached) else math.nan
     return float(FORMATS[curve.format].errors(curve.state, row)), gap
+
+
+def asked_alone(model: nn.Module, name: str, lesson: Split) -> tuple[nn.Module, list[Goal]]:
+    """A layer, and what it says to inputs of its own."""
+    layer = model.get_submodule(name)
+    return layer, goals_of(layer, lesson.apart)
 
 
 def sketched(model: nn.Module, curve: Curve, ranks: Ranks) -> dict[nn.Module, nn.Module]:

@@ -309,7 +309,7 @@ def damages_of(
         return [plain_damage(curve) for curve in curves]
     passes = MEASURING / (LEAST * per_input(sites, guest.example) * len(sites.sites))
     each = None if passes >= PASSES else int(passes)
-    return measure_damages(guest.exact, curves, few, progress, sensed.task, each)
+    return measure_damages(guest.exact, curves, few, progress, sensed.task, each, sensed.lessons)
 
 
 def shape_of(example: Any) -> ExampleShape | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tenfold.build.rebuild import opened_by, rebuild
 from tenfold.build.reconstruct import reconstruct
 from tenfold.build.refine import refine
+from tenfold.build.teach import teach
 from tenfold.costs import cost_named
 from tenfold.curves import divergence
 from tenfold.curves.outcome import Judge
@@ -41,9 +42,14 @@ def build(
     as the judge finds them nearer."""
     model = opened_by(plan, model)
     built = rebuild(model, plan, sensed.metrics, progress)
+    for name in (c.site for c in plan.choices if c.format != "dense" and c.site in sensed.lessons):
+        original, factored = (network.get_submodule(name) for network in (model, built))
+        teach(original, factored, sensed.lessons[name], plan.settings.seed)
     if not sensed.typical:
         return built
-    return reconstruct(model, built, plan, fitted_on(sensed), sensed.metrics, progress, judge)
+    return reconstruct(
+        model, built, plan, fitted_on(sensed), sensed.metrics, progress, judge, sensed.lessons
+    )
 
 
 def fitted_on(sensed: Sensed) -> list[Any]:

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from tenfold.data.apart import Split
 from tenfold.errors import as_bad_value, bad_value
 from tenfold.formats.metric import Metric
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import run
 from tenfold.sense.inputs import make_inputs, read_calibration
+from tenfold.sense.lessons import make_lessons
 from tenfold.sense.moments import estimate_moments
 from tenfold.tasks import Purpose, Task
 from tenfold.values import Survey
@@ -28,7 +30,8 @@ KINDS = ("auto", "synthetic", "noise", "frobenius")
 @dataclass(frozen=True)
 class Sensed:
     """Metrics a site, the batches they come from, others that were held apart, and where all
-    those come from.
+    those come from. A classifier of more classes than there are inputs has no metric but a lesson:
+    features of each class at its own input.
 
     ``origin`` is ``"synthetic"``, ``"tokens"``, ``"calibration"``, ``"noise"`` or ``"frobenius"``;
     the last has neither metrics nor batches.
@@ -40,6 +43,7 @@ class Sensed:
     origin: str = "frobenius"
     seconds: float = 0.0
     task: Task | None = None  # what the outputs are for, stated or guessed
+    lessons: Mapping[str, Split] = field(default_factory=dict)
 
     @property
     def typical(self) -> bool:
@@ -89,9 +93,11 @@ def sense(
     torch.manual_seed(seed)
     with told_of(inputs.origin):
         task = purpose.task(model, run(model, inputs.first), inputs.labels)
-        metrics = estimate_moments(model, survey.sites, seen, task, inputs.ridge)
+        lessons = make_lessons(model, survey.sites, seen, task, seed)
+        others = [site for site in survey.sites if site.name not in lessons]
+        metrics = estimate_moments(model, others, seen, task, inputs.ridge)
     seconds = time.perf_counter() - began
-    return Sensed(metrics, seen, apart, inputs.origin, seconds, task)
+    return Sensed(metrics, seen, apart, inputs.origin, seconds, task, lessons)
 
 
 def check_metric(metric: str) -> None:

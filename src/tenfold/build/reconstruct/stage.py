@@ -7,7 +7,7 @@ the batches are shared out; the fits, each of which needs those before it, are n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,25 +38,27 @@ def reconstruct(
     metrics: Mapping[str, Metric] | None = None,
     progress: Progress = silent,
     judge: Judge | None = None,
+    left: Collection[str] = (),
 ) -> nn.Module:
     """A copy of ``built`` whose factors reproduce the original's layer outputs on the batches.
 
     ``batches`` hold inputs alone. Errors are weighed by the output side of ``metrics``. Where a
     bias or a BatchNorm follows, it takes up what is left of the mean. A layer whose fit would
     not be better stays as it is, and so does one after whose fit the whole network is further from
-    the original on the inputs of the ``judge``.
+    the original on the inputs of the ``judge``. Sites in ``left`` are left as they are.
     """
     better = copy_of(built)
-    chosen = fittable(original, plan)
+    fits = fittable(original, plan)
+    chosen = {name: fit for name, fit in fits.items() if fit.choice.site not in left}
     with evaluating(original), evaluating(better):
         order = follow(original, tuple(chosen), batches[0]) if chosen else []
         least = judge.shift(better) if judge else 0.0
         for done, called in enumerate(order):
-            fits = chosen[called.name]
-            metric = (metrics or {}).get(fits.choice.site, Metric()).on(fits.choice.metric)
-            metric = metric.turned if fits.place.turned else metric
+            own = chosen[called.name]
+            metric = (metrics or {}).get(own.choice.site, Metric()).on(own.choice.metric)
+            metric = metric.turned if own.place.turned else metric
             before = touched_by(better, called)
-            renew(original, better, fits, called, batches, metric)
+            renew(original, better, own, called, batches, metric)
             if judge:
                 least = kept_if_nearer(better, before, judge, least)
             progress("reconstruct", done + 1, len(order))

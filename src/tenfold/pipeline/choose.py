@@ -50,6 +50,14 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Priced:
+    """The survey with every cost, and the ruler of a measured one."""
+
+    survey: Survey
+    ruler: Ruler | None
+
+
+@dataclass(frozen=True)
 class Surveyed:
     """The survey, the limits in absolute terms, and the ruler of a measured one."""
 
@@ -93,7 +101,7 @@ def choose(
     request = read_request(budget, settings)
     check_batched(calibration)
     clock = Clock()
-    surveyed = survey_priced(guest, budget, request, settings, progress)
+    surveyed = limited(price(guest, request, settings, progress), budget, request, settings)
     learned = learn(
         guest,
         surveyed.survey,
@@ -159,20 +167,21 @@ def read_request(budget: BudgetSpec, settings: PlanSettings) -> Request:
     return Request(target, table, usual if settings.round_to is None else settings.round_to)
 
 
-def survey_priced(
-    guest: Guest,
-    budget: BudgetSpec,
-    request: Request,
-    settings: PlanSettings,
-    progress: Progress,
-) -> Surveyed:
-    """The survey with every limited cost. Raises BudgetError where no ranks reach a limit."""
+def price(guest: Guest, request: Request, settings: PlanSettings, progress: Progress) -> Priced:
+    """The survey, with the cost that is measured if one is limited."""
     model, example = guest.model, guest.example
     sites = survey(model, example, include=settings.include, exclude=settings.exclude)
-    ruler = None
-    if request.target is not None:
-        ruler = start_ruler(model, example, sites, request.target, request.table, progress)
-        sites = ruler.extend(sites)
+    if request.target is None:
+        return Priced(sites, None)
+    ruler = start_ruler(model, example, sites, request.target, request.table, progress)
+    return Priced(ruler.extend(sites), ruler)
+
+
+def limited(
+    priced: Priced, budget: BudgetSpec, request: Request, settings: PlanSettings
+) -> Surveyed:
+    """With the limits of a budget. Raises BudgetError where no ranks reach one."""
+    sites, ruler = priced.survey, priced.ruler
     limits = resolve_budget(budget, sites.totals)
     curves: Sequence[Curve] = cheapest_curves(sites, settings.formats, request.step)
     check_reachable(ruler.price(curves)[0] if ruler else curves, sites, limits, settings)

@@ -1,5 +1,5 @@
-"""What no budget changes: what is sensed, how errors are weighed, curves and damages. It is had once
-for a network, and kept on disk."""
+"""What no budget changes: what is sensed, how errors are weighed, curves and damages. It is had
+once for a network, and kept on disk."""
 
 from __future__ import annotations
 

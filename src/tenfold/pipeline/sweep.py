@@ -101,7 +101,7 @@ def sweep(
         asked = Asked(guest, cost, wanted, calibration, Purpose(task), data, quality, progress)
         facts = facts_of(asked)
         found = taken_up(place, facts) or Sweep(cost, ())
-        known = {each.amount for each in (*found.points, *found.unmet)}
+        known = {each.amount for each in found.points} | {each.amount for each in found.unmet}
         for made in new_points(asked, [x for x in amounts if x not in known]):
             found = joined(found, made)
             if data is not None and found.original is None and found.points:

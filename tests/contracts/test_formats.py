@@ -97,7 +97,7 @@ def test_built_layers_compute_the_dense_weight(name, layer, shape):
         assert torch.allclose(got, expected, atol=1e-5 * float(expected.abs().max()) + 1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS])
+@pytest.mark.parametrize("name", list(FORMATS))
 def test_a_state_is_had_again_with_what_was_dear_of_it(name):
     fmt, (site, _) = FORMATS[name], site_of(filled(LAYERS["conv3x3"][0]), LAYERS["conv3x3"][1])
     weight, metric = LAYERS["conv3x3"][0].weight.detach(), metrics_for(LAYERS["conv3x3"][0])

@@ -99,7 +99,8 @@ def pack_curves(curves: Sequence[Curve]) -> Kept:
     """By the place of each curve."""
     tensors: dict[str, Tensor] = {}
     for k, curve in enumerate(curves):
-        own = {"errors": curve.errors, "energy": torch.tensor(curve.energy).double()}
+        energy = torch.tensor(curve.energy, dtype=torch.float64)
+        own = {"errors": curve.errors, "energy": energy}
         dear = under("dear.", FORMATS[curve.format].dear(curve.state))
         tensors |= under(f"{k}.", {**own, **dear})
     return Kept(tensors)

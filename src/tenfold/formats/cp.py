@@ -166,7 +166,9 @@ class Cp(Format):
         """The ladder, if it was climbed."""
         fits: dict[int, _als.Cp] = vars(state).get("ladder", {})
         factors = {f"{r}.{k}": x for r, fit in fits.items() for k, x in enumerate(fit.factors)}
-        errors = {f"{r}.error": torch.tensor(fit.error).double() for r, fit in fits.items()}
+        errors = {
+            f"{r}.error": torch.tensor(fit.error, dtype=torch.float64) for r, fit in fits.items()
+        }
         return {**factors, **errors}
 
     def resumed(self, state: State, dear: Mapping[str, Tensor]) -> State:

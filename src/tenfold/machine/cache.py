@@ -107,8 +107,8 @@ def read(path: Path) -> Kept:
     with safe_open(path, framework="pt") as file:
         noted = file.metadata() or {}
         tensors = {key: in_order(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
-    if noted["sum"] != checksum(tensors, noted[KEY]):
-        raise ValueError(path)
+    if (noted["name"], noted["sum"]) != (path.stem, checksum(tensors, noted[KEY])):
+        raise ValueError(f"{path} holds something else than its name says")
     return Kept(tensors, json.loads(noted[KEY]))
 
 
@@ -120,6 +120,6 @@ def remember(name: str, kept: Kept) -> None:
     limit = limit_now()
     held = {key: in_order(x.detach().cpu()) for key, x in kept.tensors.items()}
     text = json.dumps(kept.facts)
-    noted = {KEY: text, "sum": checksum(held, text)}
+    noted = {"name": name, KEY: text, "sum": checksum(held, text)}
     keep(folder / f"{name}.safetensors", lambda part: save_file(held, part, metadata=noted))
     trim(limit)

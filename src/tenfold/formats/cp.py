@@ -166,10 +166,8 @@ class Cp(Format):
         """The ladder, if it was climbed."""
         fits: dict[int, _als.Cp] = vars(state).get("ladder", {})
         factors = {f"{r}.{k}": x for r, fit in fits.items() for k, x in enumerate(fit.factors)}
-        errors = {
-            f"{r}.error": torch.tensor(fit.error, dtype=torch.float64) for r, fit in fits.items()
-        }
-        return {**factors, **errors}
+        errors = torch.tensor([fit.error for fit in fits.values()], dtype=torch.float64)
+        return {**factors, **{f"{r}.error": error for r, error in zip(fits, errors)}}
 
     def resumed(self, state: State, dear: Mapping[str, Tensor]) -> State:
         """With the ladder that was kept, or the same state where none was."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from tenfold.costs import cost_named
 from tenfold.errors import BudgetError
 from tenfold.search.budget import parse_budget
 
@@ -30,7 +31,14 @@ def read_budgets(spec: Amounts, cost: str) -> tuple[str, ...]:
         raise BudgetError(f"Budgets must be amounts, but found {spec!r}; {WAY_OUT}.")
     for amount in distinct:
         parse_budget({cost: amount})
+        check_amount(amount.partition("@")[0], cost)
     return distinct
+
+
+def check_amount(amount: str, cost: str) -> None:
+    """Raises BudgetError for what is neither a share nor an amount."""
+    if cost_named(cost).share(amount) is None:
+        cost_named(cost).read(amount)
 
 
 def spread(spec: str, first: str, last: str, count: str | None) -> list[str]:

@@ -14,7 +14,7 @@ from torch import nn
 import tenfold
 from tenfold.cli import main
 from tenfold.errors import BudgetError, InputError
-from tenfold.pipeline import sweep as stage
+from tenfold.pipeline import points as stage
 from tenfold.report.draw_front import draw_front
 from tenfold.report.front import Sweep, SweepPoint, never_worse
 from tenfold.search.budgets import read_budgets

@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from tenfold.data.batches import check_batched
 from tenfold.data.given import check_batches
 from tenfold.errors import BudgetError, bad_value
 from tenfold.machine.processes import on_first_process
-from tenfold.machine.progress import Clock, Progress, silent
-from tenfold.network.guest import Guest, hosting
+from tenfold.machine.progress import Progress, silent
+from tenfold.network.guest import hosting
 from tenfold.network.identity import digest, digest_of
-from tenfold.pipeline.choose import (
-    Chosen,
-    Priced,
-    Request,
-    has_rivals,
-    limited,
-    price,
-    read_request,
-    settle_on,
-)
-from tenfold.pipeline.learn import Learned, learn
+from tenfold.pipeline.points import Asked, Quality, measure, new_points
 from tenfold.pipeline.purpose import read_planning
-from tenfold.pipeline.realise import check_depth, realise
+from tenfold.pipeline.realise import check_depth
 from tenfold.report.front import Sweep, SweepPoint, Unmet, never_worse
 from tenfold.search.budgets import Amounts, read_budgets
 from tenfold.settings import PlanSettings
 from tenfold.store.sweep_folder import read_sweep, write_sweep
-from tenfold.tasks import Purpose, recall_task
+from tenfold.tasks import Purpose
 from tenfold.training.checkpoint import check_same_run
-from tenfold.training.score import accuracy, mean_quality
-
-Quality = Callable[[Any, Any], "Tensor | float"]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What all points of a sweep have in common."""
-
-    guest: Guest
-    cost: str
-    settings: PlanSettings
-    calibration: Iterable[Any] | None
-    purpose: Purpose
-    data: Iterable[Any] | None
-    quality: Quality | None
-    progress: Progress
 
 
 def sweep(
@@ -103,10 +75,7 @@ def sweep(
         found = taken_up(place, facts) or Sweep(cost, ())
         known = {each.amount for each in found.points} | {each.amount for each in found.unmet}
         for made in new_points(asked, [x for x in amounts if x not in known]):
-            found = joined(found, made)
-            if data is not None and found.original is None and found.points:
-                task_name = found.points[0].plan.task
-                found = replace(found, original=measure(guest.model, task_name, asked))
+            found = with_original(joined(found, made), asked)
             keep(found, place, facts)
     return only(found, amounts)
 
@@ -140,66 +109,12 @@ def taken_up(folder: Path | None, facts: Mapping[str, Any]) -> Sweep | None:
     return sweep
 
 
-def new_points(asked: Asked, amounts: Iterable[str]) -> Iterator[SweepPoint | Unmet]:
-    """A point a budget, or why it cannot be met, in the order of the amounts."""
-    priced: Priced | None = None
-    learned: Learned | None = None
-    amounts = list(amounts)
-    for done, amount in enumerate(amounts):
-        clock, budget = Clock(), {asked.cost: amount}
-        try:
-            request = read_request(budget, asked.settings)
-            if priced is None or request.target is not None:
-                priced = price(asked.guest, request, asked.settings, asked.progress)
-            surveyed = limited(priced, budget, request, asked.settings)
-            learned = learned or learned_for(asked, priced, request, clock)
-            torch.manual_seed(asked.settings.seed)
-            chosen = settle_on(
-                asked.guest, request, surveyed, learned, asked.settings, clock, asked.progress
-            )
-        except BudgetError as error:
-            yield Unmet(amount, str(error))
-        else:
-            yield point_of(asked, amount, chosen)
-        asked.progress("budgets", done + 1, len(amounts))
-
-
-def learned_for(asked: Asked, priced: Priced, request: Request, clock: Clock) -> Learned:
-    """What all budgets are searched on."""
-    return learn(
-        asked.guest,
-        priced.survey,
-        asked.settings,
-        request.step,
-        asked.calibration,
-        asked.purpose,
-        has_rivals(request, asked.settings),
-        clock,
-        asked.progress,
-    )
-
-
-def point_of(asked: Asked, amount: str, chosen: Chosen) -> SweepPoint:
-    """The point of a plan; with data its network is built and measured."""
-    plan, quality = chosen.plan, None
-    if asked.data is not None:
-        plan, built = realise(chosen, asked.settings, asked.progress)
-        quality = measure(built, plan.task, asked)
-    return SweepPoint(amount, plan, chosen.predict(plan).damage, quality)
-
-
-def measure(network: nn.Module, task: str, asked: Asked) -> float:
-    """Accuracy in per cent, or the mean of the quality that was given."""
-    assert asked.data is not None
-    if asked.quality is not None:
-        return mean_quality(network, asked.data, asked.quality, asked.progress)
-    stated = recall_task(task)
-    mode = stated.class_mode if stated else None
-    if mode is None:
-        raise bad_value(
-            "Outputs without classes need a quality of your own", "none", "pass quality=..."
-        )
-    return accuracy(network, asked.data, mode, asked.progress)
+def with_original(found: Sweep, asked: Asked) -> Sweep:
+    """With the original's quality, once a point says what the task is."""
+    if asked.data is None or found.original is not None or not found.points:
+        return found
+    quality = measure(asked.guest.model, found.points[0].plan.task, asked)
+    return replace(found, original=quality)
 
 
 def joined(found: Sweep, made: SweepPoint | Unmet) -> Sweep:

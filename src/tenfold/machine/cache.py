@@ -113,11 +113,13 @@ def read(path: Path) -> Kept:
 
 
 def remember(name: str, kept: Kept) -> None:
-    """Write under a name, whole or not at all, and make room for it."""
+    """Write under a name, whole or not at all, and make room for it; not what takes more than all may."""
     folder = cache_folder()
     if folder is None:
         return
     limit = limit_now()
+    if sum(x.nbytes for x in kept.tensors.values()) > limit:
+        return
     held = {key: in_order(x.detach().cpu()) for key, x in kept.tensors.items()}
     text = json.dumps(kept.facts)
     noted = {"name": name, KEY: text, "sum": checksum(held, text)}

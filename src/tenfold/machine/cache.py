@@ -113,7 +113,8 @@ def read(path: Path) -> Kept:
 
 
 def remember(name: str, kept: Kept) -> None:
-    """Write under a name, whole or not at all, and make room for it; not what takes more than all may."""
+    """Write under a name, whole or not at all, and make room for it; nothing where it takes more
+    than all may."""
     folder = cache_folder()
     if folder is None:
         return

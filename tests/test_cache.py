@@ -86,9 +86,9 @@ def test_a_second_budget_makes_nothing_again(monkeypatch):
     asked = {"formats": ("svd", "cp", "tucker"), "method": "continuous"}
     first, worked = planned(**asked)
     assert worked == set(STAGES)
-    other, worked = planned(budget="params=0.8,macs=0.9", **asked)
+    other, worked = planned(budget="params=0.4,macs=0.9", **asked)
     assert worked == set()
-    assert other.predicted["params"] > first.predicted["params"]
+    assert other.predicted["params"] <= 0.4 * other.before["params"] < first.predicted["params"]
     again, worked = planned(**asked)
     assert (told(again), worked) == (told(first), set())
     _, worked = work_of(lambda: tenfold.apply(other, small()))
@@ -109,23 +109,17 @@ def test_a_network_that_says_something_else_is_made_again(monkeypatch):
     assert planned()[1] == set(STAGES)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
+def test_what_changes_the_moments_makes_all_anew():
+    planned()
+    for changes in (
         {"weights": 1},
         {"size": 12},
         {"metric": "noise"},
         {"seed": 1},
         {"task": "regression"},
-        {"calibration": images(count=16)},
         {"exclude": ("0",)},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_what_changes_the_moments_makes_all_anew(changes):
-    planned()
-    assert planned(**changes)[1] == set(STAGES)
-    assert planned(**changes)[1] == set()
+    ):
+        assert planned(**changes)[1] == set(STAGES), changes
     assert planned()[1] == set()
 
 

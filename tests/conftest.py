@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import Phase, settings
 
+from tenfold.machine import cache
 from tests.made_inputs import few_made
 
 # Shrinking can take many minutes.
@@ -27,6 +28,17 @@ def own_cache(tmp_path_factory):
     """Tests neither read nor fill the user's cache."""
     patch = pytest.MonkeyPatch()
     patch.setenv("TENFOLD_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def stages_at_work():
+    """Made inputs are kept for all tests, what stages make of them is not: a test that changes a
+    stage sees it at work. ``tests/test_cache.py`` tries the rest."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(cache, "recall", lambda name: None)
+    patch.setattr(cache, "remember", lambda name, kept: None)
     yield
     patch.undo()
 

@@ -23,7 +23,7 @@ from tests.check_snippets import calls_of, check_calls, check_imports, free_name
 from tests.pages import PAGES, README, ROOT, commands, snippets
 from tests.test_cli import SOURCE
 
-SLOW = {"plan", "compress", "tune"}  # the README calls them for real
+SLOW = {"plan", "compress", "tune", "sweep"}  # the README calls them for real
 PATH = re.compile(r"`((?:docs|benchmarks|research|src|tests|tools)/[\w./-]+)(?:::\w+)?`")
 LINK = re.compile(r"\]\(([\w./-]+)(?:#[\w-]+)?\)")
 MADE = ("command-line.md",)  # when the site is built

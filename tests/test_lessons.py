@@ -48,7 +48,7 @@ def test_features_are_of_every_class_and_as_the_layer_sees_them(wide, images):
     observed = wide[:-1](images).detach()
     weight = wide[-1].weight.detach()
     x = class_features(wide[-1], weight, observed, 2, torch.Generator().manual_seed(0))
-    shares = wide[-1](x).softmax(1)
+    shares = wide[-1](x).softmax(1).detach()
     goal = torch.arange(CLASSES).repeat(2)
     assert x.shape == (2 * CLASSES, FEATURES)
     assert float(x.min()) >= float(observed.min())

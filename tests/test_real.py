@@ -87,11 +87,11 @@ def test_damages_and_sides_are_measured_on_inputs_apart(monkeypatch):
 
         return spy
 
-    from tenfold.pipeline import choose
+    from tenfold.pipeline import learn
     from tenfold.sense import stage
 
-    monkeypatch.setattr(choose, "measure_damages", spying("damage", choose.measure_damages))
-    monkeypatch.setattr(choose, "choose_sides", spying("sides", choose.choose_sides))
+    monkeypatch.setattr(learn, "measure_damages", spying("damage", learn.measure_damages))
+    monkeypatch.setattr(learn, "choose_sides", spying("sides", learn.choose_sides))
     monkeypatch.setattr(stage, "estimate_moments", spying("moments", stage.estimate_moments))
     model, data = seeded(Mlp), torch.randn(64, 24)
     tenfold.plan(model, data[:1], "params=0.6", calibration=data)

@@ -26,9 +26,10 @@ from research.recovery.recover_earlier import (
     written_runs,
 )
 from tenfold.build.rebuild import build_structure
+from tenfold.machine.tensors import pick
 from tenfold.report import make_report
 from tenfold.store.folder import read_plan
-from tenfold.training.checkpoint import FILE, pick, read_state
+from tenfold.training.checkpoint import FILE, read_state
 from tenfold.training.score import accuracy
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {

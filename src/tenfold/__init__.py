@@ -1,8 +1,8 @@
 """tenfold: a trained PyTorch network, several times smaller and faster, within a budget.
 
-``compress`` is the whole job; ``plan`` and ``apply`` are its two halves without training;
-``save`` and ``load`` keep the result as safetensors and JSON; ``export`` writes it for other
-runtimes, ``fuse`` folds BatchNorm away, ``quantise`` writes int8.
+``compress`` is the whole job; ``plan`` and ``apply`` are its two halves without training, and
+``sweep`` plans many budgets; ``save`` and ``load`` keep the result as safetensors and JSON;
+``export`` writes it for other runtimes, ``fuse`` folds BatchNorm away, ``quantise`` writes int8.
 
 Only the names in ``__all__`` are public.
 """
@@ -22,7 +22,9 @@ from tenfold.errors import (
     TrainingError,
 )
 from tenfold.pipeline.compress import apply, compress, plan
+from tenfold.pipeline.sweep import sweep
 from tenfold.report import Report, Result
+from tenfold.report.front import Sweep, SweepPoint
 from tenfold.settings import PlanSettings
 from tenfold.store import load, load_pretrained, plan_from_json, plan_to_json, save
 from tenfold.training import TuneSettings, tune
@@ -45,6 +47,8 @@ __all__ = [
     "Quantised",
     "Report",
     "Result",
+    "Sweep",
+    "SweepPoint",
     "TenfoldError",
     "TrainingError",
     "TuneSettings",
@@ -59,5 +63,6 @@ __all__ = [
     "plan_to_json",
     "quantise",
     "save",
+    "sweep",
     "tune",
 ]

@@ -97,6 +97,19 @@ def test_built_layers_compute_the_dense_weight(name, layer, shape):
         assert torch.allclose(got, expected, atol=1e-5 * float(expected.abs().max()) + 1e-6)
 
 
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_a_state_is_had_again_with_what_was_dear_of_it(name):
+    fmt, (site, _) = FORMATS[name], site_of(filled(LAYERS["conv3x3"][0]), LAYERS["conv3x3"][1])
+    weight, metric = LAYERS["conv3x3"][0].weight.detach(), metrics_for(LAYERS["conv3x3"][0])
+    states = [fmt.analyse(site, weight, metric["kronecker"]) for _ in range(2)]
+    ranks = torch.tensor([[max(1, x // 2) for x in fmt.rank_limits(site)]], dtype=torch.int64)
+    errors = fmt.errors(states[0], ranks)
+    again = fmt.resumed(states[1], fmt.dear(states[0]))
+    assert torch.equal(fmt.errors(again, ranks), errors)
+    pairs = zip(*(fmt.sketch(state, ranks[0].tolist()) for state in (states[0], again)))
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
 def arguments(layer):
     """Constructor arguments of a stock layer."""
     if isinstance(layer, nn.Linear):

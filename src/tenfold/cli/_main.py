@@ -9,13 +9,16 @@ from collections.abc import Sequence
 import typer
 
 from tenfold.cli._terminal import say_error
+from tenfold.cli.apply import apply
 from tenfold.cli.bench import bench
+from tenfold.cli.cache import cache
 from tenfold.cli.compress import compress
 from tenfold.cli.demo import demo
 from tenfold.cli.evaluate import evaluate
 from tenfold.cli.export import export
 from tenfold.cli.inspect import inspect
 from tenfold.cli.plan import plan
+from tenfold.cli.sweep import sweep
 from tenfold.cli.table import table
 from tenfold.errors import InputError, TenfoldError
 
@@ -31,7 +34,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (inspect, plan, compress, evaluate, bench, table, export, demo):
+for command in (
+    inspect,
+    plan,
+    apply,
+    sweep,
+    compress,
+    evaluate,
+    bench,
+    table,
+    export,
+    cache,
+    demo,
+):
     app.command()(command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,11 @@ RUN = tuple(name for name in fields_of(Recipe) if name not in ("planning", "tuni
 KEYS = (*RUN, *PLANNING, *TUNING, "tuning")
 
 
-def make_recipe(flags: Mapping[str, Any], config: str | Path | None = None) -> Recipe:
+def make_recipe(
+    flags: Mapping[str, Any],
+    config: str | Path | None = None,
+    needs: Sequence[str] = ("source", "budget"),
+) -> Recipe:
     """Flags over the recipe file over the defaults; a flag that is None was left out.
 
     Raises InputError for a file that cannot be read, an unknown key or a value of another type.
@@ -67,7 +71,7 @@ def make_recipe(flags: Mapping[str, Any], config: str | Path | None = None) -> R
     values = read_recipe(config) if config is not None else {}
     values.update({name: value for name, value in flags.items() if value not in BLANK})
     recipe = assemble(values)
-    for name in ("source", "budget"):
+    for name in needs:
         if not getattr(recipe, name):
             raise bad_value(
                 f"A run needs a {name}", "none", f"give one, or write {name}: in a recipe"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from tenfold.errors import bad_value
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
 from tenfold.layers import only_looked_up, weights_of
-from tenfold.machine.processes import parallel_map
+from tenfold.machine.processes import parallel_map, torch_threads
 from tenfold.machine.progress import Progress, silent
 from tenfold.values import Site, Survey
 
@@ -27,6 +28,23 @@ Step = int | Callable[[Site], int]  # ranks are its multiples, everywhere or at 
 NODES = {0: 1, 1: 320, 2: 28, 3: 10}  # grid values a rank, by the number of ranks
 CHUNK = 2**24  # numbers that are held in float64 at once
 GUARDED = ("params", "macs", "bytes")  # a layer never grows in any of these that it has
+
+
+@dataclass(frozen=True)
+class Again:
+    """What a state is had from again, with what was dear of it."""
+
+    site: Site
+    format: str
+    weight: Tensor
+    metric: Metric
+    dear: Mapping[str, Tensor]
+
+    def state(self) -> Any:
+        """The same to the last bit: on one thread, as curves are traced."""
+        fmt = FORMATS[self.format]
+        with torch.no_grad(), torch_threads(1):
+            return fmt.resumed(fmt.analyse(self.site, self.weight, self.metric), self.dear)
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,12 @@ class Curve:
     errors: Tensor  # (n,), float64
     costs: Mapping[str, Tensor]  # per cost (n,), float64
     energy: float  # squared norm of the weight in the metric
-    state: Any  # what the format's analysis left, for measuring
+    left: Any  # what the format's analysis left, for measuring; or what gives it again
+
+    @cached_property
+    def state(self) -> Any:
+        """What the analysis left."""
+        return self.left.state() if isinstance(self.left, Again) else self.left
 
     def __len__(self) -> int:
         return len(self.ranks)
@@ -115,7 +138,7 @@ def trace(bare: Curve, weight: Tensor, metric: Metric) -> Curve:
     state = fmt.analyse(bare.site, weight, metric)
     parts = metric.whiten(weight).flatten().split(CHUNK)
     energy = sum(float(part.double().square().sum()) for part in parts)
-    return replace(bare, errors=fmt.errors(state, bare.ranks), energy=energy, state=state)
+    return replace(bare, errors=fmt.errors(state, bare.ranks), energy=energy, left=state)
 
 
 def worthwhile(site: Site, name: str, round_to: int) -> tuple[Tensor, dict[str, Tensor]]:

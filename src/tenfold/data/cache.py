@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tenfold.machine.files import cache_folder, keep
-from tenfold.network.identity import digest
+from tenfold.machine.cache import Kept, recall, remember
+from tenfold.machine.tensors import in_order, pick
+from tenfold.network.identity import digest, digest_of
+from tenfold.network.inputs import leaves, mapped
 
 VERSION = 3  # of the ways in which inputs are made: 2 took parts of one set
 
@@ -22,23 +21,34 @@ def cached(
 ) -> dict[str, Tensor]:
     """What ``make`` returns, from disk when it was made before for these weights.
 
-    The cache is an aid only: a damaged entry is made anew, and an unwritable directory is
-    passed over. Made or read, tensors lie in memory alike, so that sums over them are the same to
-    the last bit.
+    Made or read, tensors lie in memory alike, so that sums over them are the same to the last bit.
     """
-    folder, device = cache_folder(), next(model.parameters()).device
-    if folder is None:
-        return anew(make(), device)
-    path = folder / f"{digest((VERSION, *key), model)}.safetensors"
-    with contextlib.suppress(SafetensorError, OSError):
-        return anew(load_file(path), device)
-    held = {name: tensor.cpu().contiguous() for name, tensor in make().items()}
-    keep(path, lambda part: save_file(held, part))
-    return anew(held, device)
+    name, device = digest((VERSION, *key), model), next(model.parameters()).device
+    found = recall(name)
+    if found is not None:
+        return {key: x.to(device) for key, x in found.tensors.items()}
+    made = make()
+    remember(name, Kept(made))
+    return {key: in_order(x.cpu()).to(device) for key, x in made.items()}
 
 
-def anew(tensors: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """Copies in memory of their own: a view may begin anywhere, and images of one channel may be
-    laid out in two ways that both count as contiguous."""
-    plain = torch.contiguous_format
-    return {n: x.to(device).clone(memory_format=plain) for n, x in tensors.items()}
+def cached_batches(
+    key: tuple[Any, ...], model: nn.Module, like: Any, make: Callable[[], Sequence[Any]]
+) -> tuple[Any, ...]:
+    """The same for batches that are nested as ``like`` is, on whose numbers they depend too."""
+    if any(x.layout != torch.strided for x in leaves(like)):
+        return tuple(make())
+
+    def flat() -> dict[str, Tensor]:
+        pairs = ((k, leaves(batch)) for k, batch in enumerate(make()))
+        return {f"{k}.{at}": x for k, tensors in pairs for at, x in enumerate(tensors)}
+
+    tensors = cached((*key, digest_of(like)), model, flat)
+    places = sorted({int(name.split(".")[0]) for name in tensors})
+    return tuple(filled(like, pick(tensors, f"{k}.")) for k in places)
+
+
+def filled(like: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """A nested value like this one, with these tensors in their order."""
+    left = iter(range(len(tensors)))
+    return mapped(lambda _: tensors[str(next(left))], like)

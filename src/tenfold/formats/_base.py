@@ -8,7 +8,7 @@ layers without groups only: registered as ``PerGroup(...)``, it serves the other
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -53,6 +53,15 @@ class Format(ABC):
     @abstractmethod
     def factors(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         """Kernels of the chain's links, each ``(out, in / groups, *kernel)``, float32."""
+
+    def dear(self, state: Any) -> dict[str, Tensor]:
+        """What took a state many sweeps, to be kept on disk; nothing by default, for a state that
+        ``analyse`` gives again soon."""
+        return {}
+
+    def resumed(self, state: Any, dear: Mapping[str, Tensor]) -> Any:
+        """A state as ``analyse`` gives it, with what was ``dear`` of one before."""
+        return state
 
     def samples(self, state: Any, ranks: Tensor) -> Tensor:
         """A few rows of ``ranks`` ``(n, d)``, spread evenly over the logarithm of the error, at

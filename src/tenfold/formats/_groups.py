@@ -5,8 +5,8 @@ The chains of the groups lie side by side in one chain of stock layers with grou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tenfold.formats._base import Format
 from tenfold.formats.metric import Metric
+from tenfold.machine.tensors import pick
 from tenfold.values import Link, Real, Site
 
 FEW = 4  # groups that are iterated on for a curve; a layer can have 32 and more
@@ -73,6 +74,18 @@ class PerGroup(Format):
     def sketch(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
         """The same from the format's sketches."""
         return joined(lambda part: self.one.sketch(part, ranks), state)
+
+    def dear(self, state: Any) -> dict[str, Tensor]:
+        """What is dear of each group, under its number."""
+        parts = enumerate(states_of(state))
+        return {f"{k}.{name}": x for k, part in parts for name, x in self.one.dear(part).items()}
+
+    def resumed(self, state: Any, dear: Mapping[str, Tensor]) -> Any:
+        """Each group with its own."""
+        parts = tuple(
+            self.one.resumed(part, pick(dear, f"{k}.")) for k, part in enumerate(states_of(state))
+        )
+        return replace(state, states=parts) if isinstance(state, Parts) else parts[0]
 
     def samples(self, state: Any, ranks: Tensor) -> Tensor:
         """Those that the format chooses for one of the groups, whose curve is there already."""

@@ -8,7 +8,7 @@ decomposition of the whitened weight, unwhitened, has the same rank.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._groups import PerGroup
 from tenfold.formats._hosvd import leading
 from tenfold.formats.metric import Metric
+from tenfold.machine.tensors import in_order
 from tenfold.values import Link, Real, Site
 
 KNOTS = 9  # ranks at which the curve is computed; the rest is interpolated
@@ -70,12 +71,13 @@ class State:
         return self.core[:p, :, :s]
 
     def judged(self, fit: _als.Cp) -> _als.Cp:
-        """A fit of a corner, with its error on the whole."""
+        """A fit of a corner, with its error on the whole, laid out as one read from disk."""
         sizes = [len(fit.factors[0]), len(fit.factors[-1])]
         corner = self.core[: sizes[0], :, : sizes[1]]
         whole = float(self.core.double().square().sum())
         share = float(corner.double().square().sum()) / whole if whole else 1.0
-        return _als.Cp(fit.factors, max(0.0, 1 - share * (1 - fit.error)))
+        factors = tuple(in_order(factor) for factor in fit.factors)
+        return _als.Cp(factors, max(0.0, 1 - share * (1 - fit.error)))
 
     def sweeps(self, rank: int) -> int:
         """Sweeps for one knot; large ranks start close to the weight and are hardly ever chosen."""
@@ -159,6 +161,25 @@ class Cp(Format):
         in the rank, which falls less than the error does."""
         errors = torch.tensor([fit.error for fit in state.ladder.values()], dtype=torch.float64)
         return _interpolate(list(state.ladder), errors.cummin(0).values, ranks[:, 0])
+
+    def dear(self, state: State) -> dict[str, Tensor]:
+        """The ladder, if it was climbed."""
+        fits: dict[int, _als.Cp] = vars(state).get("ladder", {})
+        factors = {f"{r}.{k}": x for r, fit in fits.items() for k, x in enumerate(fit.factors)}
+        errors = torch.tensor([fit.error for fit in fits.values()], dtype=torch.float64)
+        return {**factors, **{f"{r}.error": error for r, error in zip(fits, errors)}}
+
+    def resumed(self, state: State, dear: Mapping[str, Tensor]) -> State:
+        """With the ladder that was kept, or the same state where none was."""
+        ranks = sorted({int(name.split(".")[0]) for name in dear})
+        count = len(state.window) + 2
+        fits = {
+            r: _als.Cp(tuple(dear[f"{r}.{k}"] for k in range(count)), float(dear[f"{r}.error"]))
+            for r in ranks
+        }
+        if fits:
+            vars(state)["ladder"] = fits
+        return state
 
     def samples(self, state: State, ranks: Tensor) -> Tensor:
         """Steps of the ladder, whose fits exist already, among the ranks asked."""

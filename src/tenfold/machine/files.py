@@ -61,6 +61,21 @@ def placing_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A temporary path that takes the target's name, and place, when the block ends; the target is
+    as before when it raises. Raises InputError when it cannot be written."""
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".tenfold.", dir=target.parent))
+        try:
+            yield folder / target.name
+            open_up(folder / target.name)
+            (folder / target.name).replace(target)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def move(files: list[Path], target: Path) -> None:
     """Each file or folder into the target's folder, the target itself last; all of them or none."""
     moved: list[Path] = []

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.network.call import evaluating
+from tenfold.network.inputs import items
+from tenfold.network.names import walk
 
 VERSION = 1  # of the hash; another one makes anew what was kept under it
 
@@ -45,3 +47,21 @@ def digest(key: tuple[Any, ...], model: nn.Module) -> str:
             else value.detach().cpu().float().numpy().tobytes()
         )
     return hasher.hexdigest()[:32]
+
+
+def digest_of(value: Any) -> str:
+    """Hash of a nested value: every tensor in it by name, type, shape and numbers, and what else
+    there is as it reads."""
+    hasher = hashlib.sha256()
+    for name, x in walk(value):
+        hasher.update(f"{name} {x.dtype} {tuple(x.shape)}".encode())
+        hasher.update(numbers_of(x).view(torch.uint8).numpy().data)
+    others = [item for item in items(value) if not isinstance(item, Tensor)]
+    hasher.update(repr(others).encode())
+    return hasher.hexdigest()[:32]
+
+
+def numbers_of(x: Tensor) -> Tensor:
+    """All numbers one after the other, in the memory of the processor."""
+    x = x if x.layout == torch.strided else x.to_dense()
+    return x.detach().cpu().resolve_conj().contiguous().reshape(-1)

@@ -9,20 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tenfold.compounds import open_for
 from tenfold.costs import Target
-from tenfold.curves import measure_damages
 from tenfold.curves.outcome import Judge, judge_of
-from tenfold.curves.trace import (
-    Curve,
-    Step,
-    cheapest_curves,
-    check_names,
-    plain_damage,
-    trace_curves,
-)
-from tenfold.curves.weigh import choose_sides
-from tenfold.data.apart import thinned
+from tenfold.curves.trace import Curve, Step, cheapest_curves, check_names
 from tenfold.data.batches import check_batched
 from tenfold.latency import Ruler, Table, settle, start_gauge, start_ruler, table_for
 from tenfold.latency.settle import Find
@@ -30,6 +19,7 @@ from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Clock, Progress
 from tenfold.network.guest import Guest
 from tenfold.pipeline.enough import with_way_out
+from tenfold.pipeline.learn import Learned, learn
 from tenfold.pipeline.prefer import Candidate, on_sides, plainer_plans, prefer
 from tenfold.search import METHODS, check_reachable, predict, search
 from tenfold.search.budget import (
@@ -39,17 +29,13 @@ from tenfold.search.budget import (
     resolve_budget,
     usual_step,
 )
-from tenfold.sense import Sensed, sense
-from tenfold.sense.inputs import LEAST, per_input, within
+from tenfold.sense import Sensed
 from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tenfold.tasks import Purpose
 from tenfold.values import ExampleShape, Forecast, Limit, Plan, Survey
 
-MEASURING = 4e11  # multiply-accumulates that measuring damages may take
-PASSES = 16  # of the network a layer, half of that without a kernel
-MOST = 64  # inputs that damages are measured on
 LARGEST = 4096  # tokens of an example that a plan writes down
 
 
@@ -61,6 +47,14 @@ class Request:
     target: Target | None
     table: Table | None
     step: Step
+
+
+@dataclass(frozen=True)
+class Priced:
+    """The survey with every cost, and the ruler of a measured one."""
+
+    survey: Survey
+    ruler: Ruler | None
 
 
 @dataclass(frozen=True)
@@ -107,27 +101,34 @@ def choose(
     request = read_request(budget, settings)
     check_batched(calibration)
     clock = Clock()
-    surveyed = survey_priced(guest, budget, request, settings, progress)
-    sites = surveyed.survey.sites
-    opened = Guest(open_for(guest.model, (site.name for site in sites)), guest.example)
-    clock.lap("survey")
-    sensed = sense_once(opened, surveyed.survey, settings, calibration, purpose, progress)
-    clock.lap("sense")
-    few = affordable(opened, surveyed.survey, sensed)
-    sides = sides_of(opened.exact, surveyed.survey, sensed, few, progress)
-    clock.lap("weigh")
-    curves = trace_curves(
-        opened.exact,
+    surveyed = limited(price(guest, request, settings, progress), budget, request, settings)
+    learned = learn(
+        guest,
         surveyed.survey,
-        {name: sensed.metrics[name].on(side) for name, side in sides.items()},
-        formats=settings.formats,
-        round_to=request.step,
-        progress=progress,
+        settings,
+        request.step,
+        calibration,
+        purpose,
+        has_rivals(request, settings),
+        clock,
+        progress,
     )
-    clock.lap("curves")
-    damages = damages_of(opened, surveyed.survey, curves, sensed, few, progress)
-    clock.lap("measure")
-    find = finder(guest, request, settings, sensed, sides)
+    return settle_on(guest, request, surveyed, learned, settings, clock, progress)
+
+
+def settle_on(
+    guest: Guest,
+    request: Request,
+    surveyed: Surveyed,
+    learned: Learned,
+    settings: PlanSettings,
+    clock: Clock,
+    progress: Progress,
+) -> Chosen:
+    """The plan of one budget on what was learned of the network."""
+    sensed, curves, damages = learned.sensed, learned.curves, learned.damages
+    model = learned.opened.exact
+    find = finder(guest, request, settings, sensed, learned.sides)
 
     def search_within(limits: Sequence[Limit]) -> Plan:
         return find(surveyed.survey, curves, damages, limits)
@@ -139,14 +140,14 @@ def choose(
     if request.target is not None:
         clock.lap(request.target.cost)
     searched = Candidate(plan, curves)
-    judge = judge_of(opened.exact, sensed)
+    judge = judge_of(model, sensed)
 
     def way_out(forecast: Forecast, plan: Plan) -> Forecast:
-        return with_way_out(opened.exact, forecast, plan, curves, search_within, judge)
+        return with_way_out(model, forecast, plan, curves, search_within, judge)
 
     if judge is not None:
-        others = rivals(opened.exact, request, surveyed, searched, damages, sides)
-        nearest = partial(preferred, opened.exact, searched, others, judge, sensed, way_out)
+        others = rivals(request, surveyed, searched, learned)
+        nearest = partial(preferred, model, searched, others, judge, sensed, way_out)
         plan = on_first_process(lambda: nearest(progress))
     clock.lap("compare")
     plan = replace(plan, seconds={**clock.laps, **plan.seconds})
@@ -166,81 +167,42 @@ def read_request(budget: BudgetSpec, settings: PlanSettings) -> Request:
     return Request(target, table, usual if settings.round_to is None else settings.round_to)
 
 
-def survey_priced(
-    guest: Guest,
-    budget: BudgetSpec,
-    request: Request,
-    settings: PlanSettings,
-    progress: Progress,
-) -> Surveyed:
-    """The survey with every limited cost. Raises BudgetError where no ranks reach a limit."""
+def price(guest: Guest, request: Request, settings: PlanSettings, progress: Progress) -> Priced:
+    """The survey, with the cost that is measured if one is limited."""
     model, example = guest.model, guest.example
     sites = survey(model, example, include=settings.include, exclude=settings.exclude)
-    ruler = None
-    if request.target is not None:
-        ruler = start_ruler(model, example, sites, request.target, request.table, progress)
-        sites = ruler.extend(sites)
+    if request.target is None:
+        return Priced(sites, None)
+    ruler = start_ruler(model, example, sites, request.target, request.table, progress)
+    return Priced(ruler.extend(sites), ruler)
+
+
+def limited(
+    priced: Priced, budget: BudgetSpec, request: Request, settings: PlanSettings
+) -> Surveyed:
+    """With the limits of a budget. Raises BudgetError where no ranks reach one."""
+    sites, ruler = priced.survey, priced.ruler
     limits = resolve_budget(budget, sites.totals)
     curves: Sequence[Curve] = cheapest_curves(sites, settings.formats, request.step)
     check_reachable(ruler.price(curves)[0] if ruler else curves, sites, limits, settings)
     return Surveyed(sites, limits, ruler)
 
 
-def sense_once(
-    guest: Guest,
-    sites: Survey,
-    settings: PlanSettings,
-    calibration: Iterable[Any] | None,
-    purpose: Purpose,
-    progress: Progress,
-) -> Sensed:
-    """What the layers see, sensed by one process for all."""
-    return on_first_process(
-        lambda: sense(
-            guest.exact,
-            sites,
-            guest.exact_example,
-            metric=settings.metric,
-            calibration=calibration,
-            purpose=purpose,
-            seed=settings.seed,
-            progress=progress,
-        )
-    )
-
-
-def affordable(guest: Guest, sites: Survey, sensed: Sensed) -> tuple[Any, ...]:
-    """As many of the inputs apart as every layer can be measured on within ``MEASURING``."""
-    if not sensed.apart:
-        return ()
-    passes = sum(PASSES if site.window > 1 else PASSES // 2 for site in sites.sites)
-    count = within(MEASURING, passes * per_input(sites, guest.example), MOST)
-    return thinned(guest.exact, sensed.apart, count)
-
-
-def sides_of(
-    model: nn.Module, sites: Survey, sensed: Sensed, few: Sequence[Any], progress: Progress
-) -> dict[str, str]:
-    """On which side of its metric each layer's error is weighed; none where nothing was sensed."""
-    if not sensed.apart:
-        return {}
-    return choose_sides(model, sites, sensed.metrics, few, sensed.task, progress)
+def has_rivals(request: Request, settings: PlanSettings) -> bool:
+    """Whether plainer plans are looked at: not where a method was asked for by name, nor where a
+    clock settles the plan."""
+    return settings.method == PlanSettings().method and request.target is None
 
 
 def rivals(
-    model: nn.Module,
-    request: Request,
-    surveyed: Surveyed,
-    searched: Candidate,
-    damages: Sequence[Tensor],
-    sides: Mapping[str, str],
+    request: Request, surveyed: Surveyed, searched: Candidate, learned: Learned
 ) -> list[Candidate]:
-    """Plainer plans, which all processes trace together. A method that was asked for by name has
-    none, nor has a plan that a clock has settled."""
-    if searched.plan.method != PlanSettings().method or request.target is not None:
+    """The plainer plans, if any are looked at."""
+    if not has_rivals(request, searched.plan.settings):
         return []
     survey, limits = surveyed.survey, surveyed.limits
-    return list(plainer_plans(model, survey, searched, damages, limits, sides, request.step))
+    sides, plain = learned.sides, learned.plain
+    return list(plainer_plans(survey, searched, learned.damages, limits, sides, plain))
 
 
 def preferred(
@@ -293,23 +255,6 @@ def decide(
     here = request.table is None
     gauge = start_gauge(guest.model, guest.example, target, ruler.whole) if here else None
     return settle(ruler, surveyed.survey, curves, damages, surveyed.limits, find, gauge)
-
-
-def damages_of(
-    guest: Guest,
-    sites: Survey,
-    curves: Sequence[Curve],
-    sensed: Sensed,
-    few: Sequence[Any],
-    progress: Progress,
-) -> list[Tensor]:
-    """Measured where there are inputs to measure on, else the squared error in the metric. Where
-    even the least inputs cost too much, fewer curves of a layer are measured."""
-    if not sensed.apart:
-        return [plain_damage(curve) for curve in curves]
-    passes = MEASURING / (LEAST * per_input(sites, guest.example) * len(sites.sites))
-    each = None if passes >= PASSES else int(passes)
-    return measure_damages(guest.exact, curves, few, progress, sensed.task, each, sensed.lessons)
 
 
 def shape_of(example: Any) -> ExampleShape | None:

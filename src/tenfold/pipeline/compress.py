@@ -28,7 +28,7 @@ from tenfold.network.guest import HALF, Guest, hosting
 from tenfold.network.inputs import to_device
 from tenfold.pipeline.choose import check_settings, choose, shape_of
 from tenfold.pipeline.purpose import purpose_of, read_planning, training_for
-from tenfold.pipeline.realise import build, check_depth, refine_together
+from tenfold.pipeline.realise import build, check_depth, realise
 from tenfold.pipeline.resume import planned_once
 from tenfold.report import Result, make_report
 from tenfold.search.budget import BudgetSpec
@@ -106,6 +106,22 @@ def apply(
         sensed = sense_again(plan, opened, calibration, example, progress)
         judge = judge_of(opened, sensed)
         return narrowed(build(guest.exact, plan, sensed, judge, progress), model, plan)
+
+
+def apply_reported(
+    plan: Plan,
+    model: nn.Module,
+    example: Any,
+    *,
+    calibration: Iterable[Any] | None = None,
+    progress: Progress = silent,
+) -> Result:
+    """``apply``, with the recount of both networks that ``save`` writes beside the new one."""
+    built = apply(plan, model, calibration=calibration, example=example, progress=progress)
+    with hosting(model, example, plan.settings.seed) as guest:
+        pair = measured_again(guest.model, built, guest.example, plan)
+        report = make_report(guest.model, built, guest.example, plan, (), pair)
+    return Result(built, plan, report, built)
 
 
 def sense_again(
@@ -255,15 +271,7 @@ def plan_and_build(
 ) -> tuple[Plan, nn.Module]:
     """The plan, and the network that it alone gives, without data."""
     chosen = choose(guest, budget, settings, calibration, progress, purpose)
-    torch.manual_seed(settings.seed)  # the build draws the same, whatever came before it
-    if settings.refine == "end-to-end":
-        plan, built = refine_together(chosen, settings.seed, progress)
-    else:
-        plan = chosen.plan
-        built = build(guest.exact, plan, chosen.sensed, chosen.judge, progress)
-    if chosen.judge is not None:
-        plan = replace(plan, forecast=chosen.with_way_out(chosen.judge.forecast(built), plan))
-    return plan, narrowed(built, guest.model, plan)
+    return realise(chosen, settings, progress)
 
 
 def measured_again(original: nn.Module, built: nn.Module, example: Any, plan: Plan) -> Pair | None:

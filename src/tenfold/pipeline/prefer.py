@@ -14,8 +14,9 @@ from typing import Any
 from torch import nn
 
 from tenfold.curves.damage import replaced, sketched
+from tenfold.curves.kept import curves_once, name_of_curves
 from tenfold.curves.outcome import Judge
-from tenfold.curves.trace import Curve, plain_damage, trace_curves
+from tenfold.curves.trace import Curve, Step, plain_damage
 from tenfold.errors import BudgetError
 from tenfold.formats import FORMATS
 from tenfold.machine.progress import Progress
@@ -78,43 +79,52 @@ def standing_in(model: nn.Module, candidate: Candidate) -> AbstractContextManage
 
 
 def plainer_plans(
-    model: nn.Module,
     survey: Survey,
     searched: Candidate,
     damages: Sequence[Any],
     limits: Sequence[Limit],
     sides: Mapping[str, str],
-    step: Any,
+    plain: Sequence[Curve],
 ) -> Iterator[Candidate]:
-    """One share of costs, one share of energy, and weights as they are."""
+    """One share of costs, one share of energy, and weights as they are, where there are ``plain``
+    curves of them."""
     settings = searched.plan.settings
     for name in PLAINER:
         asked = replace(settings, method=name)
         plan = search(survey, searched.curves, damages, limits, settings=asked)
         yield Candidate(on_sides(plan, sides), searched.curves)
-    if any(side != "plain" for side in sides.values()):
-        curves = in_frobenius(model, survey, searched, sides, step)
-        plain = [plain_damage(curve) for curve in curves]
+    if plain:
+        errors = [plain_damage(curve) for curve in plain]
         with suppress(BudgetError):  # without some formats a limit may be out of reach
-            plan = search(survey, curves, plain, limits, settings=settings)
-            yield Candidate(on_sides(plan, dict.fromkeys(sides, "plain")), curves)
+            plan = search(survey, plain, errors, limits, settings=settings)
+            yield Candidate(on_sides(plan, dict.fromkeys(sides, "plain")), plain)
 
 
 def in_frobenius(
-    model: nn.Module, survey: Survey, searched: Candidate, sides: Mapping[str, str], step: Any
-) -> list[Curve]:
-    """The curves of weights as they are, of which some layers have theirs already; without formats
-    that take many sweeps, which a plainer plan is not worth."""
+    model: nn.Module,
+    survey: Survey,
+    curves: Sequence[Curve],
+    sides: Mapping[str, str],
+    formats: Sequence[str] | None,
+    step: Step,
+    mark: str,
+) -> tuple[Curve, ...]:
+    """The curves of weights as they are, of which some layers have theirs already; none where all
+    have. Without formats that take many sweeps, which a plainer plan is not worth."""
     others = tuple(site for site in survey.sites if sides.get(site.name) != "plain")
-    asked = searched.plan.settings.formats or FORMATS
-    quick = [name for name in asked if is_quick(name)] or list(asked)
-    traced = trace_curves(model, replace(survey, sites=others), formats=quick, round_to=step)
+    if not others:
+        return ()
+    asked = list(formats or FORMATS)
+    quick = [name for name in asked if is_quick(name)] or asked
+    rest = replace(survey, sites=others)
+    name = name_of_curves(mark, rest, {}, quick, step)
+    traced = curves_once(name, model, rest, {}, formats=quick, round_to=step)
     fresh = {(curve.site.name, curve.format): curve for curve in traced}
     renewed = {site.name for site in others}
-    kept = {(c.site.name, c.format): c for c in searched.curves if c.site.name not in renewed}
+    kept = {(c.site.name, c.format): c for c in curves if c.site.name not in renewed}
     both = {**fresh, **kept}
-    keys = ((curve.site.name, curve.format) for curve in searched.curves)
-    return [both[key] for key in keys if key in both]
+    keys = ((curve.site.name, curve.format) for curve in curves)
+    return tuple(both[key] for key in keys if key in both)
 
 
 def is_quick(name: str) -> bool:

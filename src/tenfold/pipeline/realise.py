@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tenfold.build.narrow import narrowed
 from tenfold.build.rebuild import opened_by, rebuild
 from tenfold.build.reconstruct import reconstruct
 from tenfold.build.refine import refine
@@ -26,6 +27,7 @@ from tenfold.network.call import evaluating, run
 from tenfold.pipeline.choose import Chosen
 from tenfold.search.budget import BudgetSpec, measured_target, parse_budget
 from tenfold.sense import Sensed
+from tenfold.settings import PlanSettings
 from tenfold.tasks import Task, guess_task
 from tenfold.training import Blends
 from tenfold.values import Limit, Plan
@@ -33,6 +35,21 @@ from tenfold.values import Limit, Plan
 LOOSE = 1.1  # times each limit, for ranks to shrink from
 MORE = 192  # synthetic inputs beside those that were sensed on
 CLEARLY = 0.9  # the searched plan has a certificate: another must be this much closer
+
+
+def realise(chosen: Chosen, settings: PlanSettings, progress: Progress) -> tuple[Plan, nn.Module]:
+    """The network of a plan, in the types of the original, with the plan and what is to expect of
+    it now that it is built."""
+    torch.manual_seed(settings.seed)  # the build draws the same, whatever came before it
+    exact = chosen.guest.exact
+    if settings.refine == "end-to-end":
+        plan, built = refine_together(chosen, settings.seed, progress)
+    else:
+        plan = chosen.plan
+        built = build(exact, plan, chosen.sensed, chosen.judge, progress)
+    if chosen.judge is not None:
+        plan = replace(plan, forecast=chosen.with_way_out(chosen.judge.forecast(built), plan))
+    return plan, narrowed(built, chosen.guest.model, plan)
 
 
 def build(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tenfold.data.apart import Split, split_apart
 from tenfold.data.augment import is_image
-from tenfold.data.cache import cached
+from tenfold.data.cache import cached, cached_batches
 from tenfold.data.calibrate import BATCH, take_batches
 from tenfold.data.grow import phases, worth
 from tenfold.data.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
@@ -134,7 +134,10 @@ def from_vocabulary(
     """Token ids drawn at random, improved where the network predicts some."""
     count = most or within(READING, 6 * per_input(survey, example), TOKENS)
     torch.manual_seed(seed)
-    return Inputs(split_apart(model, made_tokens(model, example, count)), "tokens")
+    made = cached_batches(
+        ("tokens", count, seed), model, example, lambda: made_tokens(model, example, count)
+    )
+    return Inputs(split_apart(model, made), "tokens")
 
 
 def from_noise(

@@ -17,6 +17,7 @@ from tenfold.formats.metric import Metric
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import run
 from tenfold.sense.inputs import make_inputs, read_calibration
+from tenfold.sense.kept import mark_of, moments_once
 from tenfold.sense.lessons import make_lessons
 from tenfold.sense.moments import estimate_moments
 from tenfold.tasks import Purpose, Task
@@ -44,6 +45,7 @@ class Sensed:
     seconds: float = 0.0
     task: Task | None = None  # what the outputs are for, stated or guessed
     lessons: Mapping[str, Split] = field(default_factory=dict)
+    mark: str = ""  # what all this depends on, as a name; "" where nothing may be kept of it
 
     @property
     def typical(self) -> bool:
@@ -87,17 +89,22 @@ def sense(
         inputs = read_calibration(model, survey, example, calibration, images)
     else:
         inputs = make_inputs(model, survey, example, metric, images, seed, progress)
-    if inputs.origin == "frobenius":
-        return Sensed(task=purpose.task(model, run(model, example)))
-    seen, apart = inputs.split.seen, inputs.split.apart
+    shown = example if inputs.origin == "frobenius" else inputs.first
     torch.manual_seed(seed)
     with told_of(inputs.origin):
-        task = purpose.task(model, run(model, inputs.first), inputs.labels)
+        output = run(model, shown)
+        task = purpose.task(model, output, inputs.labels)
+        mark = mark_of(model, survey.sites, inputs, task, output, seed)
+        if inputs.origin == "frobenius":
+            return Sensed(task=task, mark=mark)
+        seen, apart = inputs.split.seen, inputs.split.apart
         lessons = make_lessons(model, survey.sites, seen, task, seed)
         others = [site for site in survey.sites if site.name not in lessons]
-        metrics = estimate_moments(model, others, seen, task, inputs.ridge)
+        metrics = moments_once(
+            mark, lambda: estimate_moments(model, others, seen, task, inputs.ridge), seed
+        )
     seconds = time.perf_counter() - began
-    return Sensed(metrics, seen, apart, inputs.origin, seconds, task, lessons)
+    return Sensed(metrics, seen, apart, inputs.origin, seconds, task, lessons, mark)
 
 
 def check_metric(metric: str) -> None:

@@ -46,6 +46,7 @@ class Task:
 
     name: str
     class_mode: int | None = None  # the mode over classes, for training and accuracy
+    told_by_name: bool = True  # tasks of one name compare alike
 
     def claims(self, seen: Evidence) -> bool:
         """Whether the outputs are clearly of this task."""

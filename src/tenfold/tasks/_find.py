@@ -45,6 +45,8 @@ def recall_task(name: str) -> Task | None:
 class Own(Task):
     """Outputs are as far apart as the function says; what is drawn is a random projection."""
 
+    told_by_name = False
+
     def __init__(self, function: Distance | None, name: str) -> None:
         self.function, self.name = function, name
 

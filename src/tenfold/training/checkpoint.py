@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import json
 import os
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from tenfold.errors import TrainingError, bad_value
 from tenfold.machine.processes import on_first_process
+from tenfold.machine.tensors import checksum
 from tenfold.values import plain
 
 FILE, BEST = "resume.safetensors", "best.safetensors"
@@ -47,16 +46,6 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, A
 def unwritable(error: Exception, path: Path, way_out: str) -> TrainingError:
     """The error of a disk that does not take what a run is."""
     return TrainingError(f"A checkpoint must be writable, but found {error} at {path}; {way_out}.")
-
-
-def checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
-    """Of names, types, shapes and every byte: a disk may return what was never written."""
-    total = zlib.crc32(facts.encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        total = zlib.crc32(f"{name} {value.dtype} {tuple(value.shape)}".encode(), total)
-        total = zlib.crc32(value.reshape(-1).view(torch.uint8).numpy().data, total)
-    return f"{total:08x}"
 
 
 def flush(path: Path) -> None:
@@ -96,16 +85,6 @@ def check_same_run(facts: Mapping[str, Any], now: Mapping[str, Any], folder: Pat
                 f"{value!r} instead of {facts[key]!r}",
                 f"use the old value, or delete {folder} to start over",
             )
-
-
-def pick(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Entries below a prefix, without it."""
-    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-
-
-def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Entries with a prefix before their names."""
-    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
 
 
 @contextmanager

@@ -14,15 +14,8 @@ from torch import Tensor, nn
 
 from tenfold.errors import bad_value
 from tenfold.machine.processes import on_first_process
-from tenfold.training.checkpoint import (
-    BEST,
-    FILE,
-    check_same_run,
-    pick,
-    read_state,
-    under,
-    write_state,
-)
+from tenfold.machine.tensors import pick, under
+from tenfold.training.checkpoint import BEST, FILE, check_same_run, read_state, write_state
 from tenfold.training.ema import Ema
 from tenfold.training.settings import TuneSettings
 from tenfold.training.shards import load_optimiser, load_state, optimiser_tensors, whole_state

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tenfold.compounds import open_for
 from tenfold.costs import Target
 from tenfold.curves import measure_damages
+from tenfold.curves.afford import Measuring, afford
 from tenfold.curves.outcome import Judge, judge_of
 from tenfold.curves.trace import (
     Curve,
@@ -22,7 +23,6 @@ from tenfold.curves.trace import (
     trace_curves,
 )
 from tenfold.curves.weigh import choose_sides
-from tenfold.data.apart import thinned
 from tenfold.data.batches import check_batched
 from tenfold.latency import Ruler, Table, settle, start_gauge, start_ruler, table_for
 from tenfold.latency.settle import Find
@@ -40,16 +40,12 @@ from tenfold.search.budget import (
     usual_step,
 )
 from tenfold.sense import Sensed, sense
-from tenfold.sense.inputs import LEAST, per_input, within
 from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
 from tenfold.tasks import Purpose
 from tenfold.values import ExampleShape, Forecast, Limit, Plan, Survey
 
-MEASURING = 4e11  # multiply-accumulates that measuring damages may take
-PASSES = 16  # of the network a layer, half of that without a kernel
-MOST = 64  # inputs that damages are measured on
 LARGEST = 4096  # tokens of an example that a plan writes down
 
 
@@ -113,8 +109,8 @@ def choose(
     clock.lap("survey")
     sensed = sense_once(opened, surveyed.survey, settings, calibration, purpose, progress)
     clock.lap("sense")
-    few = affordable(opened, surveyed.survey, sensed)
-    sides = sides_of(opened.exact, surveyed.survey, sensed, few, progress)
+    measuring = afford(opened.exact, opened.example, surveyed.survey, sensed)
+    sides = sides_of(opened.exact, surveyed.survey, sensed, measuring, progress)
     clock.lap("weigh")
     curves = trace_curves(
         opened.exact,
@@ -125,7 +121,7 @@ def choose(
         progress=progress,
     )
     clock.lap("curves")
-    damages = damages_of(opened, surveyed.survey, curves, sensed, few, progress)
+    damages = damages_of(opened.exact, curves, sensed, measuring, progress)
     clock.lap("measure")
     find = finder(guest, request, settings, sensed, sides)
 
@@ -209,22 +205,13 @@ def sense_once(
     )
 
 
-def affordable(guest: Guest, sites: Survey, sensed: Sensed) -> tuple[Any, ...]:
-    """As many of the inputs apart as every layer can be measured on within ``MEASURING``."""
-    if not sensed.apart:
-        return ()
-    passes = sum(PASSES if site.window > 1 else PASSES // 2 for site in sites.sites)
-    count = within(MEASURING, passes * per_input(sites, guest.example), MOST)
-    return thinned(guest.exact, sensed.apart, count)
-
-
 def sides_of(
-    model: nn.Module, sites: Survey, sensed: Sensed, few: Sequence[Any], progress: Progress
+    model: nn.Module, sites: Survey, sensed: Sensed, measuring: Measuring, progress: Progress
 ) -> dict[str, str]:
     """On which side of its metric each layer's error is weighed; none where nothing was sensed."""
-    if not sensed.apart:
+    if not measuring.batches:
         return {}
-    return choose_sides(model, sites, sensed.metrics, few, sensed.task, progress)
+    return choose_sides(model, sites, sensed.metrics, measuring.batches, sensed.task, progress)
 
 
 def rivals(
@@ -296,20 +283,17 @@ def decide(
 
 
 def damages_of(
-    guest: Guest,
-    sites: Survey,
+    model: nn.Module,
     curves: Sequence[Curve],
     sensed: Sensed,
-    few: Sequence[Any],
+    measuring: Measuring,
     progress: Progress,
 ) -> list[Tensor]:
-    """Measured where there are inputs to measure on, else the squared error in the metric. Where
-    even the least inputs cost too much, fewer curves of a layer are measured."""
-    if not sensed.apart:
+    """Measured where there are inputs to measure on, else the squared error in the metric."""
+    if not measuring.batches:
         return [plain_damage(curve) for curve in curves]
-    passes = MEASURING / (LEAST * per_input(sites, guest.example) * len(sites.sites))
-    each = None if passes >= PASSES else int(passes)
-    return measure_damages(guest.exact, curves, few, progress, sensed.task, each, sensed.lessons)
+    few, rows = measuring.batches, measuring.rows
+    return measure_damages(model, curves, few, progress, sensed.task, rows, sensed.lessons)
 
 
 def shape_of(example: Any) -> ExampleShape | None:

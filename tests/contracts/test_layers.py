@@ -29,6 +29,7 @@ from tests.computing import Standardised as GroupsStandardised
 from tests.kinds import toys_registered
 from tests.kinds.standardised import StandardisedConv
 from tests.kinds.swapped import SwappedLinear
+from tests.networks import with_statistics
 
 torch.manual_seed(0)
 LAYERS_AND_INPUTS = {
@@ -364,13 +365,8 @@ def network(kind):
     with torch.random.fork_rng():
         torch.manual_seed(3)
         model = make()
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.momentum = None
         real = [torch.randn(16, *shape[1:]) for _ in range(3)]
-        with torch.no_grad():
-            model.train()(real[0])
-        return model.eval(), torch.randn(shape), real
+        return with_statistics(model, real[0]), torch.randn(shape), real
 
 
 def off(small, model, x):

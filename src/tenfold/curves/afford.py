@@ -11,10 +11,10 @@ from torch import nn
 from tenfold.data.apart import thinned
 from tenfold.sense import Sensed
 from tenfold.sense.inputs import LEAST, per_input, within
-from tenfold.values import Survey
+from tenfold.values import Site, Survey
 
 MEASURING = 4e11  # multiply-accumulates that measuring damages may take
-PASSES = 16  # of the network a layer, half of that without a kernel
+PASSES = 16  # a layer, half of that without a kernel
 MOST = 64  # inputs that damages are measured on
 
 
@@ -32,7 +32,15 @@ def afford(model: nn.Module, example: Any, survey: Survey, sensed: Sensed) -> Me
     if not sensed.apart:
         return Measuring()
     each = per_input(survey, example)
-    passes = sum(PASSES if site.window > 1 else PASSES // 2 for site in survey.sites)
+    passes = sum(map(passes_of, survey.sites))
     batches = thinned(model, sensed.apart, within(MEASURING, passes * each, MOST))
-    rows = MEASURING / (LEAST * each * len(survey.sites))
+    many = sum(not site.lone for site in survey.sites)
+    rows = MEASURING / (LEAST * each * max(1, many))
     return Measuring(batches, None if rows >= PASSES else int(rows))
+
+
+def passes_of(site: Site) -> int:
+    """Passes of the network that a layer takes; a depthwise one has a row or two."""
+    if site.lone:
+        return min(site.kernel)
+    return PASSES if site.window > 1 else PASSES // 2

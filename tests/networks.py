@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class TinyResNet(nn.Module):
@@ -38,12 +42,19 @@ def tiny_resnet(seed: int = 0, width: int = 12) -> TinyResNet:
         model = TinyResNet(width)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # an average, so one batch sets the statistics
                 nn.init.uniform_(module.weight, 0.5, 1.5)
                 nn.init.normal_(module.bias, 0, 0.1)
-        with torch.no_grad():
-            model.train()(torch.randn(64, 3, 12, 12))
-        return model.eval()
+        return with_statistics(model, torch.randn(64, 3, 12, 12))
+
+
+def with_statistics(model: M, x: Tensor) -> M:
+    """The network in evaluation mode, its BatchNorms with the statistics of one batch."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = None  # an average, so one batch sets the statistics
+    with torch.no_grad():
+        model.train()(x)
+    return model.eval()
 
 
 def example(batch: int = 1) -> Tensor:

@@ -215,7 +215,7 @@ REFUSED = {
     ),
     "with others inside": (lambda: Adapted(8, 6), "layers of its own"),
     "one channel": (lambda: parametrizations.weight_norm(nn.Conv1d(1, 6, 3)), "channel counts"),
-    "depthwise": (lambda: PadSame(6, 6, 3, groups=6), "nothing to factor"),
+    "depthwise": (lambda: PadSame(6, 6, (1, 3), groups=6), "nothing to factor"),
 }
 
 

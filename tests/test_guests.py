@@ -78,6 +78,19 @@ def test_wrappers_are_seen_through(wrap):
     assert [site.name for site in survey(wrap(model), x).sites] == ["0", "2"]
 
 
+@pytest.mark.parametrize("place", ["", "2"])
+def test_modules_that_are_compiled_in_place_run_as_they_are_written(place):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3)).eval()
+    x = torch.rand(3, 3, 8, 8)
+    asked = {"calibration": [x, torch.rand(2, 3, 7, 9)], "formats": ("svd",)}
+    plain = tenfold.plan(model, x, "params=0.5", **asked)
+    part = model.get_submodule(place)
+    part.compile(backend="eager")
+    assert tenfold.plan(model, x, "params=0.5", **asked).choices == plain.choices
+    assert part._compiled_call_impl is not None
+
+
 class Picture(torch.Tensor):
     """A class of its own that leaves all operations to torch."""
 

@@ -21,7 +21,7 @@ from tenfold.sense import sense
 from tenfold.sense.moments import Sums, accumulate, estimate_moments
 from tenfold.survey import survey
 from tenfold.tasks import read_task
-from tests.networks import example, tiny_resnet
+from tests.networks import example, tiny_resnet, with_statistics
 
 CLASSES = read_task("classes")
 
@@ -40,10 +40,7 @@ class Sequence1d(nn.Module):
 
 def sequence():
     torch.manual_seed(0)
-    model = Sequence1d()
-    model.norm.momentum = None
-    model.train()(torch.randn(64, 4, 10))
-    return model.eval()
+    return with_statistics(Sequence1d(), torch.randn(64, 4, 10))
 
 
 NETWORKS = {"2d": (tiny_resnet, example()), "1d after relu": (sequence, torch.zeros(1, 4, 10))}

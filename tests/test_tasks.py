@@ -15,7 +15,9 @@ from tenfold.cli import main
 from tenfold.costs import COSTS
 from tenfold.data.batches import logits_of
 from tenfold.errors import InputError
-from tenfold.network.batching import batch_taken
+from tenfold.network.batching import batch_taken, takes, takes_rows
+from tenfold.network.names import input_names
+from tenfold.network.padding import masks_of
 from tenfold.sense.moments import estimate_moments
 from tenfold.store.plan_file import plan_from_json, plan_to_json
 from tenfold.survey import survey
@@ -283,6 +285,22 @@ def test_networks_for_one_batch_size():
     result = compressed(model, x)
     assert gap(result.model(x).detach(), model(x).detach()) < 2e-2
     compressed(model, x, calibration=noise(4, 3, 8, 8))
+
+
+def test_any_tensor_that_comes_out_may_hold_the_rows():
+    model = nn.Linear(3, 2)
+    model.forward = lambda x: {"loss": x.sum(), "scores": (x.mean(), x[:, :2])}
+    assert takes_rows(model, torch.ones(1, 3), 4)
+    assert takes(model, torch.ones(1, 3))
+    assert not takes(model, "text")
+
+
+def test_a_forward_in_c_does_not_say_the_names_of_its_arguments():
+    model, x = nn.Identity(), torch.tensor([[1, 0, 1]])
+    model.forward = torch.add
+    assert input_names(model, (x, x)) == ["input0", "input1"]
+    assert masks_of(model, (x, x)) == {}
+    assert list(masks_of(model, {"input": x, "attention_mask": x})) == ["attention_mask"]
 
 
 class Detector(nn.Module):

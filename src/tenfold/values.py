@@ -77,6 +77,11 @@ class Site:
         return replace(self, in_channels=n, out_channels=m, groups=1)
 
     @property
+    def lone(self) -> bool:
+        """Whether every group reads or makes a single channel, as those of depthwise layers do."""
+        return self.groups > 1 and min(self.group.in_channels, self.group.out_channels) == 1
+
+    @property
     def axes(self) -> tuple[int, ...]:
         """The spatial axes: ``()`` for Linear, ``(0,)`` for Conv1d, ``(0, 1)`` for Conv2d."""
         return tuple(range(len(self.kernel)))

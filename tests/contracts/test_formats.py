@@ -33,6 +33,8 @@ LAYERS = {
     "conv1d": (nn.Conv1d(8, 10, 5, stride=2, padding=2), (2, 8, 17)),
     "conv1d same": (nn.Conv1d(8, 10, 4, padding="same", dilation=2), (2, 8, 17)),
     "linear": (nn.Linear(12, 9), (2, 3, 12)),
+    "depthwise": (nn.Conv2d(8, 8, 5, stride=2, padding=2, groups=8), (2, 8, 9, 7)),
+    "depthwise, two each": (nn.Conv2d(8, 16, 3, padding=1, groups=8), (2, 8, 9, 7)),
 }
 CASES = [
     pytest.param(name, layer, shape, id=f"{name}-{label}")
@@ -75,8 +77,10 @@ def some_ranks(fmt, site):
 
 
 def metrics_for(layer):
-    m, n = layer.weight.shape[:2]
-    return {"plain": Metric(), "kronecker": Metric(Root.of(moment(n)), Root.of(moment(m)))}
+    groups = getattr(layer, "groups", 1)
+    m, n = len(layer.weight) // groups, layer.weight.shape[1]
+    part = Metric(Root.of(moment(n)), Root.of(moment(m)))
+    return {"plain": Metric(), "kronecker": Metric(groups=(part,) * groups) if groups > 1 else part}
 
 
 @pytest.mark.parametrize(("name", "layer", "shape"), CASES)
@@ -122,6 +126,7 @@ def arguments(layer):
             "stride",
             "padding",
             "dilation",
+            "groups",
             "padding_mode",
         )
     values = {name: getattr(layer, name) for name in names}
@@ -187,7 +192,7 @@ def test_errors_never_rise_with_a_rank(name, layer, shape):
 
 
 @pytest.mark.parametrize("name", [n for n in FORMATS if FORMATS[n].error_is != "estimate"])
-@pytest.mark.parametrize("label", ["conv3x3", "same", "reflect", "conv1d", "linear"])
+@pytest.mark.parametrize("label", ["conv3x3", "same", "reflect", "conv1d", "linear", "depthwise"])
 def test_full_rank_is_the_weight(name, label):
     layer, shape = LAYERS[label]
     fmt, (site, _) = FORMATS[name], site_of(filled(layer), shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +14,11 @@ from torch.nn.utils.parametrizations import weight_norm
 
 import tenfold
 from tenfold.build.rebuild import rebuild
+from tenfold.build.reconstruct.places import fittable
 from tenfold.build.refine.gates import gate, gating
 from tenfold.build.refine.harden import cut_down
 from tenfold.costs import COSTS
+from tenfold.curves.trace import step_at
 from tenfold.formats import FORMATS
 from tenfold.formats.chains import balance, chains, incoming, outgoing
 from tenfold.formats.metric import Metric
@@ -23,12 +26,14 @@ from tenfold.latency.unit import units_of
 from tenfold.layers import LAYERS, describe, is_link, kind_of, links_of, put_weight, weight_of
 from tenfold.layers.state import StateReader
 from tenfold.pipeline import realise
+from tenfold.sense.moments import estimate_moments
 from tenfold.survey import survey
 from tests.computing import Causal, PadSame, Plain, ScaledTable, SwappedWeight
 from tests.computing import Standardised as GroupsStandardised
 from tests.kinds import toys_registered
 from tests.kinds.standardised import StandardisedConv
 from tests.kinds.swapped import SwappedLinear
+from tests.networks import with_statistics
 
 torch.manual_seed(0)
 LAYERS_AND_INPUTS = {
@@ -62,6 +67,15 @@ LAYERS_AND_INPUTS = {
     "groups, 3d": (nn.Conv3d(6, 4, 2, groups=2, bias=False), (2, 6, 3, 4, 3)),
     "groups": (nn.Conv2d(8, 12, 3, padding=1, groups=2), (2, 8, 7, 6)),
     "groups, pointwise": (nn.Conv2d(12, 9, 1, groups=3, bias=False), (2, 12, 7, 6)),
+    "depthwise": (nn.Conv2d(6, 6, 3, stride=2, padding=1, groups=6), (2, 6, 9, 8)),
+    "depthwise, double": (
+        nn.Conv2d(5, 5, 5, padding="same", groups=5, bias=False, dtype=torch.float64),
+        (2, 5, 9, 8),
+    ),
+    "depthwise, two each": (nn.Conv2d(4, 8, (2, 3), dilation=2, groups=4), (2, 4, 9, 8)),
+    "depthwise, one of two": (nn.Conv2d(8, 4, 3, padding_mode="circular", groups=4), (2, 8, 9, 8)),
+    "depthwise, transposed": (nn.ConvTranspose2d(6, 6, 4, 2, 1, groups=6), (2, 6, 5, 4)),
+    "depthwise, computed": (PadSame(6, 6, 3, stride=2, groups=6), (2, 6, 9, 8)),
     "computed, linear": (Plain(10, 9), (2, 3, 10)),
     "computed, swapped": (SwappedWeight(11, 12), (2, 3, 12)),
     "computed, 1d": (Causal(6, 8, 3, dilation=2), (2, 6, 11)),
@@ -338,6 +352,16 @@ NETWORKS = {
         ),
         (2, 6, 8, 7),
     ),
+    "depthwise": (
+        lambda: images(
+            nn.Conv2d(16, 16, 7, padding=3, groups=16, bias=False),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),
+            nn.Conv2d(16, 16, 7, stride=2, padding=3, groups=16),
+            nn.ReLU(),
+        ),
+        (2, 16, 8, 7),
+    ),
     "swapped": (
         lambda: nn.Sequential(
             SwappedLinear(20, 30), nn.LayerNorm(30), nn.ReLU(), SwappedLinear(30, 12)
@@ -364,13 +388,8 @@ def network(kind):
     with torch.random.fork_rng():
         torch.manual_seed(3)
         model = make()
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.momentum = None
         real = [torch.randn(16, *shape[1:]) for _ in range(3)]
-        with torch.no_grad():
-            model.train()(real[0])
-        return model.eval(), torch.randn(shape), real
+        return with_statistics(model, real[0]), torch.randn(shape), real
 
 
 def off(small, model, x):
@@ -431,12 +450,36 @@ def test_ranks_are_refined_end_to_end(kind, monkeypatch):
 
 def test_what_has_nothing_to_factor_says_so():
     layers = [
-        nn.Conv2d(8, 8, 3, groups=8),
-        nn.Conv1d(8, 16, 3, groups=8),
+        nn.Conv1d(8, 8, 9, groups=8),  # a row of a channel is what it would be factored to
+        nn.Conv2d(8, 8, 1, groups=8),
+        nn.Conv2d(8, 8, 2, groups=8),  # a column and a row are as many numbers as the window
+        nn.Conv2d(8, 16, (3, 1), groups=8),
         nn.ConvTranspose3d(8, 4, 3, groups=4),
     ]
     for layer in layers:
         assert "nothing to factor" in kind_of(layer).refuses(layer)
+
+
+def test_depthwise_layers_are_split_in_a_column_and_a_row_and_in_nothing_else():
+    for label, (layer, _) in LAYERS_AND_INPUTS.items():
+        site = describe(layer, label)
+        serve = {name for name in FORMATS if FORMATS[name].refuses(site) is None}
+        assert site.lone == label.startswith("depthwise")
+        assert not site.lone or serve == {"dense", "spatial"}
+
+
+def test_depthwise_layers_are_neither_sensed_nor_fitted_and_round_over_all_channels():
+    model, x, real = network("depthwise")
+    found = survey(model, x)
+    assert set(estimate_moments(model, found.sites, real)) == {"7"}
+    plan = tenfold.plan(model, x, "params=0.4", include=("0", "3"), round_to=8, metric="frobenius")
+    assert {(c.format, c.ranks) for c in plan.choices} == {("spatial", (1,))}
+    assert fittable(model, plan) == {}
+    three = next(site for site in found.sites if site.name == "0")
+    assert [step_at(replace(three, groups=n), 8) for n in (16, 12, 7)] == [1, 2, 8]
+
+
+def test_one_channel_is_refused():
     assert "channel counts is 1" in kind_of(nn.Conv2d(8, 1, 3)).refuses(nn.Conv2d(8, 1, 3))
 
 

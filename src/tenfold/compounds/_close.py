@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tenfold.compounds._split import linear
+from tenfold.compounds._base import linear_of
 from tenfold.compounds._stack import SUFFIXES, RecurrentStack, Setup
 from tenfold.errors import PlanError
 from tenfold.layers import links_of
@@ -120,4 +120,4 @@ def expansion(setup: Setup, opened: Any, last: Read) -> list[nn.Module]:
     """What brings the outputs of each direction back to their size, where they are narrow."""
     if last.projection is None:
         return []
-    return [linear(rows[setup.gates :] / opened.passes[-1], None) for rows in last.rows]
+    return [linear_of(rows[setup.gates :] / opened.passes[-1], None) for rows in last.rows]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tenfold.compounds._base import linear_of, parameter_of
 from tenfold.compounds._stack import SUFFIXES, Setup
 from tenfold.layers.state import StateReader
 
@@ -37,7 +38,7 @@ def split(module: nn.RNNBase) -> Parts:
     own = layers[: 1 if joint else setup.layers]  # the layers with an input layer of their own
     kinds = {"input_bias": ("bias_ih", layers[len(own) :]), "state_bias": ("bias_hh", layers)}
     biases = {
-        f"{name}_{k}": parameter(joined(module, torchs, k))
+        f"{name}_{k}": parameter_of(joined(module, torchs, k))
         for name, (torchs, some) in kinds.items()
         for k in some
         if setup.bias
@@ -53,7 +54,7 @@ def split(module: nn.RNNBase) -> Parts:
 def input_layer(module: nn.RNNBase, setup: Setup, k: int) -> nn.Linear:
     """What reads the inputs of a layer, for both directions."""
     bias = joined(module, "bias_ih", k) if setup.bias else None
-    return linear(joined(module, "weight_ih", k), bias)
+    return linear_of(joined(module, "weight_ih", k), bias)
 
 
 def reader(module: nn.RNNBase, setup: Setup, k: int) -> StateReader:
@@ -101,17 +102,3 @@ def each_direction(module: nn.RNNBase, name: str, k: int) -> list[Tensor]:
 def joined(module: nn.RNNBase, name: str, k: int) -> Tensor:
     """The same, one direction after the other."""
     return torch.cat(each_direction(module, name, k))
-
-
-def linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """A linear layer with this weight."""
-    layer = nn.Linear(weight.shape[1], len(weight), bias is not None, device="meta")
-    layer.weight = parameter(weight)
-    if bias is not None:
-        layer.bias = parameter(bias)
-    return layer
-
-
-def parameter(tensor: Tensor) -> nn.Parameter:
-    """A parameter of its own that learns where what it is made of did."""
-    return nn.Parameter(tensor.detach(), tensor.requires_grad)

@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tenfold.compounds._base import COMPOUNDS, Compound, Opened
-from tenfold.compounds._split import linear
+from tenfold.compounds._base import COMPOUNDS, Compound, Opened, linear_of
 from tenfold.compounds._steps import STEPS
 
 
@@ -16,8 +15,8 @@ class OpenedCell(Opened):
 
     def __init__(self, cell: Any) -> None:
         super().__init__()
-        self.input = linear(cell.weight_ih, cell.bias_ih if cell.bias else None)
-        self.state = linear(cell.weight_hh, cell.bias_hh if cell.bias else None)
+        self.input = linear_of(cell.weight_ih, cell.bias_ih if cell.bias else None)
+        self.state = linear_of(cell.weight_hh, cell.bias_hh if cell.bias else None)
         self.hidden, self.mode = cell.hidden_size, mode_of(cell)
 
     def forward(self, x: Tensor, hx: Any = None) -> Any:

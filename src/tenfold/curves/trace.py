@@ -127,8 +127,10 @@ def cheapest_curves(
 
 
 def step_at(site: Site, round_to: Step) -> int:
-    """What ranks of a site are multiples of."""
-    return round_to if isinstance(round_to, int) else round_to(site)
+    """What ranks of a site are multiples of. A rank of groups of one channel is as many channels as
+    there are groups, which may be enough."""
+    step = round_to if isinstance(round_to, int) else round_to(site)
+    return step // math.gcd(step, site.groups) if site.lone else step
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.batches import rows_of
-from tenfold.network.call import run
+from tenfold.network.batching import takes
 from tenfold.network.inputs import mapped
 
 EVERY = 4  # one input in so many is held apart
@@ -59,10 +59,7 @@ def by_rows(model: nn.Module, batches: tuple[Any, ...]) -> Split | None:
     pairs = [cut_in_two(batch) for batch in batches if rows_of(batch) > 1]
     if not pairs:
         return None
-    try:
-        for part in pairs[0]:
-            run(model, part)
-    except Exception:  # whatever somebody's network raises, it does not take them
+    if not all(takes(model, part) for part in pairs[0]):
         return None
     whole = [batch for batch in batches if rows_of(batch) == 1]
     return Split((*whole, *(a for a, _ in pairs)), tuple(b for _, b in pairs))
@@ -86,11 +83,7 @@ def thinned(model: nn.Module, batches: Sequence[Any], count: int) -> tuple[Any, 
     if sum(map(rows_of, batches)) <= count:
         return tuple(batches)
     few = tuple(first_rows(batch, each) for batch in batches[:count])
-    try:
-        run(model, few[0])
-    except Exception:  # whatever somebody's network raises, it does not take them
-        return tuple(batches[:1])
-    return few
+    return few if takes(model, few[0]) else tuple(batches[:1])
 
 
 def first_rows(batch: Any, count: int) -> Any:

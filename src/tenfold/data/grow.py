@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tenfold.network.call import call, evaluating, frozen_rng
+from tenfold.network.batching import takes
 
 LEAST = 32  # pixels a side, below which layers see little but their padding
 SHARES = ((1.0,), (0.7, 0.3), (0.5, 0.3, 0.2))  # of the steps, by how often the side is halved
@@ -23,7 +23,7 @@ def phases(model: nn.Module, example: Tensor, steps: int) -> list[tuple[Size, in
     sizes = [whole]
     while example.ndim == 4 and len(sizes) < len(SHARES):
         half = tuple(-(-side // 2) for side in sizes[0])
-        if min(half) < LEAST or not takes(model, example, half):
+        if min(half) < LEAST or not takes(model, blank(model, example, half)):
             break
         sizes.insert(0, half)
     return [(size, round(part * steps)) for size, part in zip(sizes, SHARES[len(sizes) - 1])]
@@ -34,13 +34,7 @@ def worth(parts: Sequence[tuple[Size, int]]) -> float:
     return sum(steps * math.prod(size) for size, steps in parts) / math.prod(parts[-1][0])
 
 
-def takes(model: nn.Module, example: Tensor, size: Size) -> bool:
-    """Whether images of another size run through."""
+def blank(model: nn.Module, example: Tensor, size: Size) -> Tensor:
+    """Two images of another size, where the model is."""
     device = next(model.parameters()).device
-    x = torch.zeros(2, example.shape[1], *size, dtype=example.dtype, device=device)
-    with evaluating(model), frozen_rng(), torch.no_grad():
-        try:
-            call(model, x)
-        except Exception:  # whatever somebody's network raises, it does not take them
-            return False
-    return True
+    return torch.zeros(2, example.shape[1], *size, dtype=example.dtype, device=device)

@@ -56,7 +56,7 @@ def compose(chain: Sequence[Link], factors: Sequence[Tensor]) -> Tensor:
     link only, so kernels multiply position by position and channels contract like matrices."""
     weight = _full(factors[0], int(chain[0].groups))
     for link, factor in zip(chain[1:], factors[1:]):
-        weight = _after(weight, factor, int(link.groups))
+        weight = after(weight, factor, int(link.groups))
     return weight
 
 
@@ -68,7 +68,7 @@ def _full(factor: Tensor, groups: int) -> Tensor:
     return blocks.movedim((-2, -1), (0, 2)).flatten(2, 3).flatten(0, 1)
 
 
-def _after(weight: Tensor, factor: Tensor, groups: int) -> Tensor:
+def after(weight: Tensor, factor: Tensor, groups: int) -> Tensor:
     """The weight ``(mid, in, ...)`` followed by a kernel ``(out, mid / groups, ...)``."""
     if groups == len(weight) == len(factor):
         return factor * weight

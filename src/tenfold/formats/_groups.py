@@ -36,7 +36,9 @@ class PerGroup(Format):
         self.one, self.name, self.error_is = one, one.name, one.error_is
 
     def refuses(self, site: Site) -> str | None:
-        """What is in the way of the format in one group."""
+        """What is in the way of the format in one group; a rank of channels, in one channel."""
+        if site.lone:
+            return "its groups read or make one channel each, which has no rank"
         return self.one.refuses(site.group)
 
     def rank_limits(self, site: Site) -> tuple[int, ...]:

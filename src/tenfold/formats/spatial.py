@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
+from tenfold.formats import _chain
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._groups import PerGroup
 from tenfold.formats._spectrum import spectrum
@@ -53,4 +57,62 @@ class SpatialSvd(Format):
         return state.metric.lift_input(down), state.metric.lift_output(across)
 
 
-FORMATS.add("spatial", PerGroup(SpatialSvd()))
+@dataclass(frozen=True)
+class Channels:
+    """The SVD of every group's window: ``across @ down`` by falling energy."""
+
+    across: Tensor  # (groups, out, width, r)
+    down: Tensor  # (groups, r, in, height)
+    energies: Tensor  # (r,), float64, of all groups together
+
+
+class Spatial(PerGroup):
+    """Also depthwise layers and their like, of which all groups are decomposed at once: they have
+    hundreds."""
+
+    def refuses(self, site: Site) -> str | None:
+        """What is in the way in one group, however few its channels."""
+        return self.one.refuses(site.group)
+
+    def analyse(self, site: Site, weight: Tensor, metric: Metric) -> Any:
+        """One SVD of a batch, where no metric tells the groups apart."""
+        if not site.lone or metric.groups:
+            return super().analyse(site, weight, metric)
+        folded = weight.double().unflatten(0, (site.groups, -1)).permute(0, 1, 4, 2, 3)
+        left, values, right = torch.linalg.svd(folded.flatten(3).flatten(1, 2), full_matrices=False)
+        half = values.sqrt()
+        across = (left * half.unsqueeze(1)).unflatten(1, folded.shape[1:3])
+        down = (half.unsqueeze(2) * right).unflatten(2, folded.shape[3:])
+        return Channels(across.float(), down.float(), values.square().sum(0))
+
+    def errors(self, state: Any, ranks: Tensor) -> Tensor:
+        """Energy beyond the rank in all groups together."""
+        if not isinstance(state, Channels):
+            return super().errors(state, ranks)
+        kept = state.energies.cumsum(0)
+        return (1 - kept / kept[-1].clamp_min(1e-300)).clamp_min(0)[ranks[:, 0] - 1]
+
+    def samples(self, state: Any, ranks: Tensor) -> Tensor:
+        """All there are."""
+        return ranks if isinstance(state, Channels) else super().samples(state, ranks)
+
+    def factors(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """``(groups * r, in, k, 1)`` and ``(groups * out, r, 1, k)``."""
+        if not isinstance(state, Channels):
+            return super().factors(state, ranks)
+        down = state.down[:, : ranks[0]].flatten(0, 1)
+        across = state.across[..., : ranks[0]].flatten(0, 1).transpose(1, 2)
+        return down.unsqueeze(-1), across.unsqueeze(2)
+
+    def sketch(self, state: Any, ranks: Sequence[int]) -> tuple[Tensor, ...]:
+        """The factors themselves."""
+        return self.factors(state, ranks)
+
+    def dense(self, site: Site, ranks: Sequence[int], factors: Sequence[Tensor]) -> Tensor:
+        """The weight ``(out, in / groups, *kernel)``."""
+        if not site.lone:
+            return super().dense(site, ranks, factors)
+        return _chain.after(*factors, site.groups)
+
+
+FORMATS.add("spatial", Spatial(SpatialSvd()))

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tenfold.layers._base import LAYERS, Kind
+from tenfold.layers._base import LAYERS, Kind, by
 from tenfold.layers._read import filled
 from tenfold.values import Call, Link, Site
 
@@ -19,8 +19,8 @@ class Convolution(Kind):
         self.name, self.stock = stock.__name__.lower(), stock
 
     def refuses(self, module: nn.Module) -> str | None:
-        """Groups of one channel, beside what any layer is refused for."""
-        return super().refuses(module) or lone_channels(self.describe(module, ""))
+        """Small windows in groups of one channel, beside what any layer is refused for."""
+        return super().refuses(module) or nothing_to_split(self.describe(module, ""))
 
     def describe(self, module: nn.Module, name: str, calls: tuple[Call, ...] = ()) -> Site:
         """Every argument of the layer."""
@@ -78,11 +78,19 @@ def sides(site: Site) -> list[int]:
     return [side for p in reversed(site.padding) for side in (p, p)]
 
 
-def lone_channels(site: Site) -> str | None:
-    """Why a depthwise layer and its like stay as they are; None for other layers."""
-    if min(site.group.in_channels, site.group.out_channels) > 1:
+def nothing_to_split(site: Site) -> str | None:
+    """Why a depthwise layer or its like stays as it is; None for other layers, and where a column
+    and a row of the window, which are left to factor, hold fewer numbers than the window."""
+    if not site.lone:
         return None
-    return f"its {site.groups} groups read or make one channel each: there is nothing to factor"
+    n, m = site.group.in_channels, site.group.out_channels
+    wide = len(site.kernel) == 2 and min(site.kernel) > 1
+    if wide and site.kernel[0] * n + site.kernel[1] * m < site.window * n * m:
+        return None
+    return (
+        f"its {site.groups} groups read or make one channel each: there is nothing to factor but a "
+        f"window over two axes, and its is {by(site.kernel)}"
+    )
 
 
 LAYERS.add("conv1d", Convolution(nn.Conv1d))

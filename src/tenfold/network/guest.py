@@ -48,12 +48,14 @@ class Guest:
 def hosting(model: nn.Module, example: Any = None, seed: int | None = None) -> Iterator[Guest]:
     """Gradients can be had inside, also where the caller switched them off; torch's random state
     (``seed`` sets it inside) and the network's buffers are as before when the block ends. Memory
-    that is freed inside is kept until then. The guest is the network inside its wrappers."""
+    that is freed inside is kept until then. The guest is the network inside its wrappers, and what
+    is compiled runs as it is written, for layers are watched and exchanged."""
     check_model(model)
     model = out_of_inference(unwrapped(model))
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
+        torch.compiler.set_stance("force_eager"),
         frozen_rng(seed),
         keeping_buffers(model),
         keeping_memory(),

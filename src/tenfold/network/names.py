@@ -69,9 +69,12 @@ def named_arguments(example: Any, order: Sequence[str] = ()) -> list[tuple[str, 
 
 
 def positional(model: nn.Module) -> list[str]:
-    """The names of the arguments that forward takes by position."""
+    """The names of the arguments that forward takes by position; none of one that does not say."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    taken = inspect.signature(model.forward).parameters.values()
+    try:
+        taken = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):  # of functions in C
+        return []
     return [each.name for each in taken if each.kind in kinds]
 
 

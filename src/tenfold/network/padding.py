@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from tenfold.network.names import named_arguments, positional
 
 KEPT, DROPPED = "attention_mask", "padding_mask"  # ends of names; the latter is True at padding
 
@@ -15,7 +16,7 @@ KEPT, DROPPED = "attention_mask", "padding_mask"  # ends of names; the latter is
 def masks_of(model: nn.Module, inputs: Any) -> dict[str, Tensor]:
     """Masks ``(batch, time)`` by name, True where a position counts; none that keep everything."""
     marked = {}
-    for name, x in named_inputs(model, inputs).items():
+    for name, x in named_arguments(inputs, positional(model)):
         if not isinstance(x, Tensor) or x.ndim != 2 or x.is_complex():
             continue
         if name.endswith(DROPPED):
@@ -27,18 +28,6 @@ def masks_of(model: nn.Module, inputs: Any) -> dict[str, Tensor]:
         if bool(keep.any()) and not bool(keep.all()):
             marked[name] = keep
     return marked
-
-
-def named_inputs(model: nn.Module, inputs: Any) -> Mapping[str, Any]:
-    """Inputs by the names of the arguments that they go to."""
-    if isinstance(inputs, Mapping):
-        return inputs
-    if not isinstance(inputs, (tuple, list)):
-        return {}
-    try:
-        return inspect.signature(model.forward).bind(*inputs).arguments
-    except (TypeError, ValueError):
-        return {}
 
 
 def counted(x: Tensor, masks: Mapping[str, Tensor], decoding: bool = True) -> Tensor:

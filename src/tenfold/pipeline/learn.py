@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tenfold.compounds import open_for
 from tenfold.curves import measure_damages
+from tenfold.curves.afford import Measuring, afford
 from tenfold.curves.kept import (
     curves_once,
     damages_once,
@@ -20,20 +21,14 @@ from tenfold.curves.kept import (
 )
 from tenfold.curves.trace import Curve, Step, plain_damage
 from tenfold.curves.weigh import choose_sides
-from tenfold.data.apart import thinned
 from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Clock, Progress
 from tenfold.network.guest import Guest
 from tenfold.pipeline.prefer import in_frobenius
 from tenfold.sense import Sensed, sense
-from tenfold.sense.inputs import LEAST, per_input, within
 from tenfold.settings import PlanSettings
 from tenfold.tasks import Purpose
 from tenfold.values import Survey
-
-MEASURING = 4e11  # multiply-accumulates that measuring damages may take
-PASSES = 16  # of the network a layer, half of that without a kernel
-MOST = 64  # inputs that damages are measured on
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,8 @@ def learn(
     clock.lap("survey")
     sensed = sense_once(opened, sites, settings, calibration, purpose, progress)
     clock.lap("sense")
-    few = affordable(opened, sites, sensed)
-    sides = sides_of(opened.exact, sites, sensed, few, progress)
+    measuring = afford(opened.exact, opened.example, sites, sensed)
+    sides = sides_of(opened.exact, sensed, sites, measuring, progress)
     clock.lap("weigh")
     named = name_of_curves(sensed.mark, sites, sides, settings.formats, step)
     metrics = {name: sensed.metrics[name].on(side) for name, side in sides.items()}
@@ -79,7 +74,7 @@ def learn(
         progress=progress,
     )
     clock.lap("curves")
-    damages = damages_of(opened, sites, curves, named, sensed, few, progress)
+    damages = damages_of(opened.exact, curves, named, sensed, measuring, progress)
     clock.lap("measure")
     plain: tuple[Curve, ...] = ()
     if rivals and sensed.apart:
@@ -111,20 +106,12 @@ def sense_once(
     )
 
 
-def affordable(guest: Guest, sites: Survey, sensed: Sensed) -> tuple[Any, ...]:
-    """As many of the inputs apart as every layer can be measured on within ``MEASURING``."""
-    if not sensed.apart:
-        return ()
-    passes = sum(PASSES if site.window > 1 else PASSES // 2 for site in sites.sites)
-    count = within(MEASURING, passes * per_input(sites, guest.example), MOST)
-    return thinned(guest.exact, sensed.apart, count)
-
-
 def sides_of(
-    model: nn.Module, sites: Survey, sensed: Sensed, few: Sequence[Any], progress: Progress
+    model: nn.Module, sensed: Sensed, sites: Survey, measuring: Measuring, progress: Progress
 ) -> dict[str, str]:
     """On which side of its metric each layer's error is weighed; none where nothing was sensed."""
-    if not sensed.apart:
+    few = measuring.batches
+    if not few:
         return {}
     return sides_once(
         name_of_measured("sides", sensed.mark, few, sensed.task),
@@ -133,24 +120,19 @@ def sides_of(
 
 
 def damages_of(
-    guest: Guest,
-    sites: Survey,
+    model: nn.Module,
     curves: Sequence[Curve],
     named: str | None,
     sensed: Sensed,
-    few: Sequence[Any],
+    measuring: Measuring,
     progress: Progress,
 ) -> list[Tensor]:
-    """Measured where there are inputs to measure on, else the squared error in the metric. Where
-    even the least inputs cost too much, fewer curves of a layer are measured. ``named`` says what
-    the curves depend on."""
-    if not sensed.apart:
+    """Measured where there are inputs to measure on, else the squared error in the metric.
+    ``named`` says what the curves depend on."""
+    few, rows = measuring.batches, measuring.rows
+    if not few:
         return [plain_damage(curve) for curve in curves]
-    passes = MEASURING / (LEAST * per_input(sites, guest.example) * len(sites.sites))
-    each = None if passes >= PASSES else int(passes)
     return damages_once(
-        name_of_measured("damages", named, few, sensed.task, each),
-        lambda: measure_damages(
-            guest.exact, curves, few, progress, sensed.task, each, sensed.lessons
-        ),
+        name_of_measured("damages", named, few, sensed.task, rows),
+        lambda: measure_damages(model, curves, few, progress, sensed.task, rows, sensed.lessons),
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
-from tenfold.network.call import run
+from tenfold.network.batching import takes
 from tenfold.network.inputs import leaves, mapped
 
 Place = tuple[int, int]  # an input tensor, by its number, and an axis of it
@@ -65,13 +65,7 @@ def other_sizes(example: Any, groups: Sequence[Group]) -> Iterator[Any]:
 
 def runs_at(model: nn.Module, examples: Iterable[Any]) -> Any | None:
     """The first of the examples that the model runs on, or None."""
-    for example in examples:
-        try:
-            run(model, example)
-        except Exception:  # any error of the model's own code is the answer
-            continue
-        return example
-    return None
+    return next((example for example in examples if takes(model, example)), None)
 
 
 def refused(model: nn.Module, example: Any, groups: Sequence[Group]) -> list[Group]:

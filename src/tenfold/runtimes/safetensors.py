@@ -10,13 +10,14 @@ from typing import Any
 from torch import nn
 
 from tenfold.errors import bad_value
+from tenfold.network.batching import takes_rows
 from tenfold.network.call import run
 from tenfold.network.copying import copy_of
+from tenfold.network.inputs import batch_of, check_example
 from tenfold.network.weights import read_weights, write_weights
 from tenfold.runtimes._base import FileRuntime, Loaded
 from tenfold.runtimes._names import RUNTIMES
 from tenfold.runtimes.axes import Axes
-from tenfold.runtimes.trace import takes_batches
 
 
 class Safetensors(FileRuntime):
@@ -32,7 +33,8 @@ class Safetensors(FileRuntime):
     def write(self, model: nn.Module, example: Any, path: Path, sizes: bool = True) -> Axes:
         """The weights; the structure takes what batches it takes."""
         write_weights(model, path)
-        return Axes(takes_batches(model, example))
+        check_example(example)
+        return Axes(takes_rows(model, example, batch_of(example) + 1))
 
     def load(self, content: Any, threads: int = 1, structure: nn.Module | None = None) -> Loaded:
         """A copy of the structure with the weights. Raises InputError without one."""

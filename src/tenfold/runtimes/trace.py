@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from tenfold.errors import InputError
-from tenfold.network.call import evaluating, frozen_rng, run
+from tenfold.network.batching import takes_rows
+from tenfold.network.call import evaluating, frozen_rng
 from tenfold.network.inputs import arguments, batch_of, check_example, leaves, mapped, resize
-from tenfold.network.names import walk
 from tenfold.runtimes.axes import Axes, Place, axes_of, refused
 from tenfold.runtimes.talk import not_exported, quiet
 from tenfold.runtimes.tensors_only import tensors_only
@@ -34,7 +34,7 @@ def trace_open(model: nn.Module, example: Any, sizes: bool = True) -> tuple[Expo
     model, example = as_tensors(model, example)
     first, inner = places(example, first=True), places(example, first=False)
     closed = set() if sizes else set(inner)
-    closed |= set() if takes_batches(model, example) else first
+    closed |= set() if takes_rows(model, example, batch_of(example) + 1) else first
     while True:
         # torch.export takes a batch of one for a constant, so it is shown two.
         shown = example if closed >= first else resize(example, 2)
@@ -109,14 +109,3 @@ def open_shapes(example: Any, closed: set[Place]) -> Any:
         return None
     shapes = mapped(one, example)
     return shapes if isinstance(example, (Mapping, tuple, list)) else (shapes,)
-
-
-def takes_batches(model: nn.Module, example: Any) -> bool:
-    """Whether the model runs on another batch size than the example's, and says as much."""
-    check_example(example)
-    batch = batch_of(example) + 1
-    try:
-        outputs = run(model, resize(example, batch))
-    except Exception:  # any error of the model's own code is the answer
-        return False
-    return any(x.ndim > 0 and len(x) == batch for _, x in walk(outputs))

@@ -53,10 +53,11 @@ def estimate_moments(
 
     Labels are drawn from torch's random state, as the ``task`` says; without one it is guessed from
     the output. Positions that a mask in the inputs marks as padding do not count. A site that no
-    gradient reaches keeps the identity on its outputs. ``ridge`` is what the kind of inputs calls
-    for, to which the number of inputs adds.
+    gradient reaches keeps the identity on its outputs; one in groups of one channel has no metric,
+    for a number a group would change no factor of a depthwise layer. ``ridge`` is what the kind of
+    inputs calls for, to which the number of inputs adds.
     """
-    sites = tuple(sites)
+    sites = tuple(site for site in sites if not site.lone)
     sums = sum_moments(model, sites, batches, task)
     return {s.name: metric_of(joined(s, sums), s.groups, ridge) for s in sites}
 

@@ -1,7 +1,8 @@
 """model, Plan -> what can be fitted: each replaced layer that computes from what lies before it.
 
 A lookup sees in the compressed network what it sees in the original, so that the decomposition in
-the metric is its fit already; a link that several layers share is fitted for none of them.
+the metric is its fit already; a link that several layers share is fitted for none of them, and a
+depthwise layer and its like are not: they would be a fit a channel.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def fittable(model: nn.Module, plan: Plan) -> dict[str, Fittable]:
         for choice in plan.choices
         if choice.format != "dense"
         for fit in fits_of(choice, site_of(model, choice.site, ties))
-        if fit.free and not LAYERS[fit.place.kind].looks_up
+        if fit.free and not fit.place.lone and not LAYERS[fit.place.kind].looks_up
     }
 
 

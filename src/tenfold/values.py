@@ -192,6 +192,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """A few points of one format's curve at one site, cheapest first: the parameters of the layer,
+    the relative error of its weight (norm, not squared) and the damage. It is there to be drawn."""
+
+    site: str
+    format: str
+    params: tuple[int, ...]
+    errors: tuple[float, ...]
+    damages: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ExampleShape:
     """Shape and type of a single input tensor, from which its like can be made again; with its
     numbers, ``(batch, time)``, where these are ids of tokens."""
@@ -237,7 +249,8 @@ class Plan:
     ``"noise"`` or ``"frobenius"``. ``forecast`` is None where there were no inputs to measure on.
     ``measured`` holds, by cost, how a measured limit was reached; ``tuning``
     the settings of a fine-tuning that followed; ``task``, by name, what the outputs are for,
-    ``""`` in plans of before.
+    ``""`` in plans of before. ``curves`` are points of what was searched, for the report; none in
+    plans of before.
     """
 
     choices: tuple[Choice, ...]
@@ -256,6 +269,7 @@ class Plan:
     forecast: Forecast | None = None
     trace: tuple[Mapping[str, float], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    curves: tuple[Excerpt, ...] = ()
 
     @property
     def method(self) -> str:

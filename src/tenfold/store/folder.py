@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from tenfold.store.of_transformers import texts_of
 from tenfold.store.plan_file import plan_from_json, plan_to_json
 from tenfold.values import Plan
 
+NUMBERS = re.compile(r"\[\n\s+[-\d.e+]+(?:,\n\s+[-\d.e+]+)*\n\s+\]")
 PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
 
 
@@ -140,4 +142,10 @@ def _write_report(folder: Path, report: Report, title: str) -> None:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
+    text = json.dumps(value, indent=1)
+    path.write_text(NUMBERS.sub(_in_one_line, text) + "\n", "utf-8")
+
+
+def _in_one_line(listed: re.Match[str]) -> str:
+    """A list of numbers as people write it."""
+    return "[" + ", ".join(listed[0][1:-1].replace(",", " ").split()) + "]"

@@ -286,6 +286,15 @@ class Plan:
         return self.damage / self.bound - 1 if self.bound > 0 else math.inf
 
 
+@dataclass(frozen=True)
+class Mean:
+    """A mean over samples, and its standard error; None where it cannot be told."""
+
+    value: float
+    samples: int
+    spread: float | None = None
+
+
 def spared(gap: float) -> float:
     """What a plan within ``gap`` of the best could be spared at most, as a share of its damage."""
     return 1 - 1 / (1 + gap)

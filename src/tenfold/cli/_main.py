@@ -10,6 +10,7 @@ import typer
 
 from tenfold.cli._terminal import say_error
 from tenfold.cli.bench import bench
+from tenfold.cli.compare import compare
 from tenfold.cli.compress import compress
 from tenfold.cli.demo import demo
 from tenfold.cli.evaluate import evaluate
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (inspect, plan, compress, evaluate, bench, table, export, demo):
+for command in (inspect, plan, compress, evaluate, bench, compare, table, export, demo):
     app.command()(command)
 
 

@@ -48,7 +48,8 @@ def browsing() -> Iterator[Browser]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(to_browser), os.close(from_browser)
+        os.close(to_browser)
+        os.close(from_browser)
         try:
             with os.fdopen(from_us, "wb") as writing, os.fdopen(to_us, "rb") as reading:
                 yield Browser(writing, reading)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from tenfold.cli._terminal import Name, amount, table
+from tenfold.cli._terminal import Name, Row, amount, table
 from tenfold.costs import COSTS, cost_named
 from tenfold.curves.glance import SHARES, Losses
 from tenfold.report import Report
@@ -26,7 +26,7 @@ def show_survey(
 ) -> None:
     """Layers that can be factored, with what a half and a quarter of each would lose; layers that
     cannot and why; totals."""
-    rows = [
+    rows: list[Row] = [
         [
             Name(", ".join(place.name for place in site.places)),
             site.kind,
@@ -64,7 +64,7 @@ def say_measure(unseen: int) -> str:
 
 def show_refusals(out: Console, refusals: Sequence[Refusal]) -> None:
     """Parts that are left alone, and why."""
-    rows = [[Name(r.name), amount(r.params), r.reason] for r in refusals]
+    rows: list[Row] = [[Name(r.name), amount(r.params), r.reason] for r in refusals]
     out.print(table("\nLeft alone", ["part", "#params", "because"], rows))
 
 
@@ -81,7 +81,7 @@ def say_totals(totals: Mapping[str, float]) -> str:
 def show_plan(out: Console, plan: Plan) -> None:
     """A line a layer, what was kept whole and why, the largest of what no format can touch; then
     asked and predicted."""
-    rows = [
+    rows: list[Row] = [
         [
             Name(x.site),
             x.format,
@@ -95,8 +95,8 @@ def show_plan(out: Console, plan: Plan) -> None:
     out.print(table("Plan", heads, rows))
     kept = [x for x in plan.choices if x.format == "dense"]
     if kept:
-        rows = [[Name(x.site), amount(x.before["params"]), x.reason] for x in kept]
-        out.print(table("\nKept whole", ["layer", "#params", "because"], rows))
+        whole: list[Row] = [[Name(x.site), amount(x.before["params"]), x.reason] for x in kept]
+        out.print(table("\nKept whole", ["layer", "#params", "because"], whole))
     out.print()
     if parts := say_largest(plan.refusals):
         out.print(f"No format can touch, the largest first: {parts}.")

@@ -65,6 +65,9 @@ class Name:
         yield Text(shortened(self.text, options.max_width), no_wrap=True)
 
 
+Row = Sequence["str | Name"]
+
+
 def shortened(name: str, room: int) -> str:
     """``"model.enc…t_projection"``: both ends of a name, for its ends tell it from others."""
     if len(name) <= room:
@@ -73,7 +76,7 @@ def shortened(name: str, room: int) -> str:
     return f"{name[: max(0, room - end - 1)]}…{name[len(name) - end :]}"
 
 
-def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str | Name]]) -> Table:
+def table(title: str, heads: Sequence[str], rows: Sequence[Row]) -> Table:
     """A plain table; heads of numbers begin with ``#``. Where room is short a ``Name`` loses its
     middle, other names are folded, and so are the sentences that a last column may hold; numbers
     never are."""

@@ -347,7 +347,7 @@ def test_a_slip_in_a_flag_is_bad_input_too(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["inspect", "plan", "compress", "evaluate", "bench", "table", "demo"]
+    "command", ["inspect", "plan", "compress", "evaluate", "bench", "compare", "table", "demo"]
 )
 def test_help_shows_examples(command, capsys):
     assert main([command, "-h"]) == 0

@@ -12,8 +12,6 @@ from rich.console import Console
 
 from tenfold.cli import main
 from tenfold.cli._terminal import table
-from tenfold.report.draw_page import MOST, draw_layers
-from tenfold.report.report import Line
 from tenfold.values import spared
 
 SOURCE = """
@@ -136,17 +134,6 @@ def test_the_certificate_never_promises_more_than_all_of_the_damage():
     assert spared(0.0) == 0
     assert spared(1.0) == 0.5
     assert spared(float("inf")) == 1
-
-
-def test_a_picture_of_many_layers_shows_the_largest_and_says_so():
-    lines = [
-        Line(f"layer{n}", "svd", (2,), 0.1, (100 + (n == 70), 50), (1, 1), "") for n in range(100)
-    ]
-    drawn = draw_layers(lines)
-    assert f"the {MOST} largest of 100 layers" in drawn
-    assert "layer70" in drawn
-    assert drawn.count("layer") >= MOST
-    assert "largest" not in draw_layers(lines[:3])
 
 
 @pytest.mark.parametrize(

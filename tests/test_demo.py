@@ -15,6 +15,8 @@ from tenfold.demo.data import Mixed, blend, read_split, train_batches
 from tenfold.demo.network import example, load_network
 from tenfold.demo.run import Outcome
 from tenfold.errors import TenfoldError
+from tenfold.store.folder import read_report
+from tenfold.values import Mean
 from tests.networks import example as picture
 from tests.networks import tiny_resnet
 
@@ -75,18 +77,24 @@ def test_a_timing_that_cannot_be_had_is_told(monkeypatch):
         run.time_apart(None)
 
 
-def test_every_promise_is_said_to_be_kept_or_missed(monkeypatch, capsys):
+def test_every_promise_is_said_to_be_kept_or_missed(monkeypatch, capsys, tmp_path):
     model = tiny_resnet()
     result = tenfold.compress(model, picture(), "params=0.5", metric="frobenius")
     cells = compare({"before": model, "after": result.model}, picture(), batches=(1, 32), runs=3)
     scores = {"before": 93.0, "plan_only": 92.5, "after": 92.9}
-    outcome = Outcome(result, scores, cells, 10.0)
+    means = {name: Mean(value, 10_000, 0.26) for name, value in scores.items()}
+    outcome = Outcome(run.with_measured(result, means, cells), means, cells, 10.0)
     monkeypatch.setattr("tenfold.cli.demo.run_demo", lambda progress: outcome)
-    assert main(["demo", "--json"]) == 0
+    out = tmp_path / "small"
+    assert main(["demo", "--out", str(out), "--json"]) == 0
     told = capsys.readouterr()
     found = json.loads(told.out.splitlines()[-1])
     assert found["accuracy"] == scores
     assert found["latency_ms"]["32"]["after"] == cells[1].models["after"].timing.median
     assert found["params"]["after"] < found["params"]["before"]
     assert "kept   0.10 points lost" in told.err
+    kept = read_report(out)
+    assert (kept.quality[0].alone, len(kept.latency)) == (means["plan_only"], 2)
+    assert "demo" in kept.command
+    assert main(["inspect", str(out)]) == 0
     assert f"missed {result.report.times_smaller('params'):.2f} times smaller" in told.err

@@ -14,8 +14,9 @@ from torch import nn
 import tenfold
 from tenfold.errors import InputError, PlanError
 from tenfold.network.weights import read_weights, write_weights
-from tenfold.report import draw_page, report_from_json, report_to_json
-from tenfold.store.folder import note_file, read_report
+from tenfold.report import report_from_json, report_to_json
+from tenfold.store.folder import read_plan, read_report
+from tenfold.store.notes import note_file
 from tenfold.store.source_weights import load_weights
 from tests.networks import example, tiny_resnet
 
@@ -90,8 +91,8 @@ def test_the_report_is_json_and_one_page_of_its_own(result, tmp_path):
     page = (folder / "report.html").read_text()
     for line in result.report.lines:
         assert line.name in page
-    assert page.count("<svg") == 2
-    assert "<script" not in page
+    assert page.count('class="bar"') == len(result.report.lines)
+    assert page.count('class="plot"') == 2
     assert 'src="' not in page
     assert "<link" not in page
 
@@ -141,14 +142,25 @@ def test_a_damaged_report_is_told_and_kept(result, tmp_path):
 def test_a_report_says_its_version(result, tmp_path):
     folder = tenfold.save(result, tmp_path / "out")
     report = json.loads((folder / "report.json").read_text())
-    assert report["tenfold_report"] == 1
-    (folder / "report.json").write_text(json.dumps({**report, "tenfold_report": 2}))
-    with pytest.raises(InputError, match=r"tenfold_report: 1 or less, but found 2; install"):
+    assert report["tenfold_report"] == 2
+    (folder / "report.json").write_text(json.dumps({**report, "tenfold_report": 3}))
+    with pytest.raises(InputError, match=r"tenfold_report: 2 or less, but found 3; install"):
         read_report(folder)
 
 
-def test_the_page_escapes_what_it_is_given(result):
-    assert "<b>bold</b>" not in draw_page(result.report, "<b>bold</b>")
+def test_points_of_every_curve_come_back_with_the_plan_and_fill_a_line_each(result, tmp_path):
+    folder = tenfold.save(result, tmp_path / "out")
+    plan = read_plan(folder / "plan.json")
+    assert plan.curves == result.plan.curves
+    assert {curve.site for curve in plan.curves} == {line.name for line in result.report.lines}
+    for curve in plan.curves:
+        assert 1 <= len(curve.params) == len(curve.errors) == len(curve.damages) <= 12
+        assert sorted(curve.params) == list(curve.params)
+        assert sorted(curve.errors, reverse=True) == list(curve.errors)
+    first = ", ".join(map(str, plan.curves[0].params))
+    assert f'"params": [{first}]' in (folder / "plan.json").read_text()
+    (chosen,) = [x for x in plan.choices if x.site == "down"]
+    assert any(x.format == chosen.format for x in plan.curves if x.site == "down")
 
 
 def test_a_plan_that_disagrees_with_the_module_is_an_error(result):

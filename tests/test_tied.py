@@ -250,5 +250,5 @@ def test_inspect_names_every_place():
     console = Console(record=True, width=120, file=StringIO())
     found = survey(seeded(Language), TOKENS[0])
     costs = {site.name: {"params": 1.0, "macs": 1.0} for site in found.sites}
-    show_survey(console, found, costs)
+    show_survey(console, found, costs, {})
     assert "table, head" in console.export_text()

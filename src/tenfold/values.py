@@ -197,6 +197,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """A few points of one format's curve at one site, cheapest first: the parameters of the layer,
+    the relative error of its weight (norm, not squared) and the damage. It is there to be drawn."""
+
+    site: str
+    format: str
+    params: tuple[int, ...]
+    errors: tuple[float, ...]
+    damages: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ExampleShape:
     """Shape and type of a single input tensor, from which its like can be made again; with its
     numbers, ``(batch, time)``, where these are ids of tokens."""
@@ -242,7 +254,8 @@ class Plan:
     ``"noise"`` or ``"frobenius"``. ``forecast`` is None where there were no inputs to measure on.
     ``measured`` holds, by cost, how a measured limit was reached; ``tuning``
     the settings of a fine-tuning that followed; ``task``, by name, what the outputs are for,
-    ``""`` in plans of before.
+    ``""`` in plans of before. ``curves`` are points of what was searched, for the report; none in
+    plans of before.
     """
 
     choices: tuple[Choice, ...]
@@ -261,6 +274,7 @@ class Plan:
     forecast: Forecast | None = None
     trace: tuple[Mapping[str, float], ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    curves: tuple[Excerpt, ...] = ()
 
     @property
     def method(self) -> str:
@@ -275,6 +289,15 @@ class Plan:
         if self.damage <= self.bound or self.damage == 0:
             return 0.0
         return self.damage / self.bound - 1 if self.bound > 0 else math.inf
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over samples, and its standard error; None where it cannot be told."""
+
+    value: float
+    samples: int
+    spread: float | None = None
 
 
 def spared(gap: float) -> float:

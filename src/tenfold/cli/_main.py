@@ -12,6 +12,7 @@ from tenfold.cli._terminal import say_error
 from tenfold.cli.apply import apply
 from tenfold.cli.bench import bench
 from tenfold.cli.cache import cache
+from tenfold.cli.compare import compare
 from tenfold.cli.compress import compress
 from tenfold.cli.demo import demo
 from tenfold.cli.evaluate import evaluate
@@ -42,6 +43,7 @@ for command in (
     compress,
     evaluate,
     bench,
+    compare,
     table,
     export,
     cache,

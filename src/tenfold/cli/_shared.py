@@ -4,15 +4,17 @@ alike with source, calibration, task and threads."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+from rich.console import Console
 
 from tenfold.cli._terminal import console
 from tenfold.cli.recipe import Recipe
-from tenfold.errors import Interrupted, bad_value
+from tenfold.errors import Interrupted, TenfoldError, bad_value
 from tenfold.machine.processes import torch_threads
 from tenfold.sources import Loaded, open_data, open_function, open_model
 
@@ -117,3 +119,11 @@ def cores() -> int:
     allowed = getattr(os, "sched_getaffinity", None)  # not on every system
     count = len(allowed(0)) if allowed else os.cpu_count() or 1
     return max(1, count // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def say_noted(out: Console, note: Callable[[], Path]) -> None:
+    """Put what was measured into a report, and say so; what was measured counts without it."""
+    try:
+        out.print(f"The same is in {note()} now.")
+    except TenfoldError as error:
+        out.print(f"It is not in the report: {error}")

@@ -2,39 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from tenfold.cli._terminal import amount, table
+from tenfold.cli._terminal import Name, Row, amount, table
 from tenfold.costs import COSTS, cost_named
+from tenfold.curves.glance import SHARES, Losses
 from tenfold.report import Report
+from tenfold.report.numbers import say_asked, say_number
 from tenfold.report.say import say_forecast, say_warning
-from tenfold.values import Plan, Survey, spared
+from tenfold.search.problem import say_largest
+from tenfold.values import Plan, Refusal, Survey, spared
 
 PROVED = 1e-6  # a gap that rounding makes
 
 
-def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, float]]) -> None:
-    """Layers that can be factored, layers that cannot and why, totals."""
-    rows = [
+def show_survey(
+    out: Console,
+    survey: Survey,
+    dense: Mapping[str, Mapping[str, float]],
+    losses: Mapping[str, Losses],
+) -> None:
+    """Layers that can be factored, with what a half and a quarter of each would lose; layers that
+    cannot and why; totals."""
+    rows: list[Row] = [
         [
-            ", ".join(place.name for place in site.places),
+            Name(", ".join(place.name for place in site.places)),
             site.kind,
             f"{site.in_channels}→{site.out_channels}",
             "x".join(map(str, site.kernel)) or "-",
             amount(dense[site.name]["params"]),
             amount(dense[site.name]["macs"]),
+            *(say_loss(losses.get(site.name, {}).get(share)) for share in SHARES),
         ]
         for site in survey.sites
     ]
-    heads = ["layer", "kind", "#channels", "#kernel", "#params", "#MACs"]
+    heads = ["layer", "kind", "#channels", "#kernel", "#params", "#MACs", "#½", "#¼"]
     out.print(table("Layers that can be factored", heads, rows))
+    out.print(say_measure(len(survey.sites) - len(losses)))
     if survey.refusals:
-        rows = [[r.name, amount(r.params), r.reason] for r in survey.refusals]
-        out.print(table("\nLeft alone", ["part", "#params", "because"], rows))
+        show_refusals(out, survey.refusals)
     totals, fixed = say_totals(survey.totals), say_totals(survey.fixed)
     out.print(f"\nIn all {totals}; of it {fixed} in parts no format can touch.")
+
+
+def say_loss(loss: float | None) -> str:
+    """Two decimals, or a dash."""
+    return "-" if loss is None else f"{loss:.2f}"
+
+
+def say_measure(unseen: int) -> str:
+    """What stands under a half and a quarter."""
+    rest = f" The largest, {unseen} in all, were not decomposed, to save time." if unseen else ""
+    return (
+        "½, ¼: the relative error of the weight, by its plain spectrum (SVD), where a half or a "
+        f"quarter of the layer's parameters are kept.{rest} tenfold plan looks at every format, "
+        "and measures what the outputs lose."
+    )
+
+
+def show_refusals(out: Console, refusals: Sequence[Refusal]) -> None:
+    """Parts that are left alone, and why."""
+    rows: list[Row] = [[Name(r.name), amount(r.params), r.reason] for r in refusals]
+    out.print(table("\nLeft alone", ["part", "#params", "because"], rows))
 
 
 def say_totals(totals: Mapping[str, float]) -> str:
@@ -48,24 +79,31 @@ def say_totals(totals: Mapping[str, float]) -> str:
 
 
 def show_plan(out: Console, plan: Plan) -> None:
-    """A line a layer, then asked and predicted."""
-    rows = [
+    """A line a layer, what was kept whole and why, the largest of what no format can touch; then
+    asked and predicted."""
+    rows: list[Row] = [
         [
-            x.site,
+            Name(x.site),
             x.format,
             "x".join(map(str, x.ranks)),
             f"{x.error:.3f}" if x.format != "dense" else "",
             f"{amount(x.before['params'])} → {amount(x.costs['params'])}",
-            x.reason,
         ]
         for x in plan.choices
     ]
-    heads = ["layer", "format", "#ranks", "#error", "#params", "note"]
+    heads = ["layer", "format", "#ranks", "#error", "#params"]
     out.print(table("Plan", heads, rows))
+    kept = [x for x in plan.choices if x.format == "dense"]
+    if kept:
+        whole: list[Row] = [[Name(x.site), amount(x.before["params"]), x.reason] for x in kept]
+        out.print(table("\nKept whole", ["layer", "#params", "because"], whole))
+    out.print()
+    if parts := say_largest(plan.refusals):
+        out.print(f"No format can touch, the largest first: {parts}.")
     for limit in plan.budget:
         predicted = cost_named(limit.cost).say(plan.predicted[limit.cost])
         out.print(
-            f"{say_asked(limit.cost, limit.asked, limit.value, plan.before[limit.cost])}; "
+            f"{say_limit(limit.cost, limit.asked, limit.value, plan.before[limit.cost])}; "
             f"predicted {predicted}."
         )
     if plan.task:
@@ -94,7 +132,7 @@ def show_report(out: Console, report: Report) -> None:
         cost, before = cost_named(x.cost), report.before.get(x.cost, x.limit)
         reached = "not measured here" if x.reached is None else cost.say(x.reached)
         out.print(
-            f"{say_asked(x.cost, x.asked, x.limit, before)}; "
+            f"{say_limit(x.cost, x.asked, x.limit, before)}; "
             f"predicted {cost.say(x.predicted)}, reached {reached}."
         )
     for name, sentence in report.measured.items():
@@ -102,11 +140,11 @@ def show_report(out: Console, report: Report) -> None:
     show_gap(out, report.gap)
 
 
-def say_asked(name: str, asked: str, limit: float, before: float) -> str:
+def say_limit(name: str, asked: str, limit: float, before: float) -> str:
     """What a limit means, in words."""
     cost = cost_named(name)
     return (
-        f"Asked {name}={asked}: keep at most {limit / before:.4g} of the "
+        f"Asked {name}={say_asked(asked)}: keep at most {say_number(limit / before)} of the "
         f"{cost.noun}, that is {cost.say(limit)}"
     )
 

@@ -8,14 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 from tenfold.machine.progress import Progress
 
 ROOM = 160  # columns of a file or pipe
+LEAST = 12  # columns of a name that is shortened
 
 
 def console(machine: bool) -> Console:
@@ -46,9 +49,37 @@ def drawn_progress(shown: bool = True) -> Iterator[Progress]:
         yield progress
 
 
-def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A plain table; heads of numbers begin with ``#``. Where room is short the names are folded,
-    and the sentences that a last column may hold; numbers never are."""
+class Name:
+    """A name in a table, which loses its middle where room is short."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(LEAST, len(self.text)), len(self.text))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(shortened(self.text, options.max_width), no_wrap=True)
+
+
+Row = Sequence["str | Name"]
+
+
+def shortened(name: str, room: int) -> str:
+    """``"model.enc…t_projection"``: both ends of a name, for its ends tell it from others."""
+    if len(name) <= room:
+        return name
+    end = room // 2
+    return f"{name[: max(0, room - end - 1)]}…{name[len(name) - end :]}"
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Row]) -> Table:
+    """A plain table; heads of numbers begin with ``#``. Where room is short a ``Name`` loses its
+    middle, other names are folded, and so are the sentences that a last column may hold; numbers
+    never are."""
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for index, head in enumerate(heads):
         number, name = head.startswith("#"), head.lstrip("#")

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from tenfold.bench import Cell, LayerTime, compare, engines_at_hand, time_layers
-from tenfold.cli._shared import Example, Json, Weights, open_source, running
+from tenfold.cli._shared import Example, Json, Weights, open_source, running, say_noted
 from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.evaluate import original_of
 from tenfold.cli.recipe import Recipe
@@ -20,6 +20,7 @@ from tenfold.compounds import open_for
 from tenfold.errors import bad_value
 from tenfold.runtimes import ENGINES, check_available
 from tenfold.store.folder import PLAN, load, read_plan
+from tenfold.store.notes import note_latency
 from tenfold.survey.stage import survey
 
 What = Annotated[
@@ -92,6 +93,8 @@ def bench(
         }
     out = console(json)
     show_cells(out, cells, runs)
+    if Path(what).is_dir():
+        say_noted(out, lambda: note_latency(what, cells))
     for name, times in by_engine.items():
         show_layers(out, name, times)
     if json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -28,6 +29,7 @@ from tenfold.cli._shared import (
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import TUNING, Recipe, make_recipe, write_recipe
+from tenfold.cli.write_command import write_command
 from tenfold.data.made import asks_for_made
 from tenfold.errors import bad_value
 from tenfold.machine.files import check_free
@@ -124,6 +126,7 @@ def compress(flags: Mapping[str, Any], config: Config = None, json: Json = False
         )
     if not world().first:
         return
+    result = replace(result, report=replace(result.report, command=write_command(recipe)))
     beside = {file.name: file for file in loaded.files}
     save(result, target, extra={**beside, "recipe.yaml": write_recipe(recipe)})
     if recipe.data is not None:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any, Optional
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from tenfold.cli._shared import Json, Threads, running
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
-from tenfold.cli.recipe import Recipe
-from tenfold.demo.run import RUNS, Outcome, run_demo
+from tenfold.cli.recipe import Recipe, write_recipe
+from tenfold.demo.run import BUDGET, FORMATS, RUNS, Outcome, run_demo
+from tenfold.machine.files import check_free
+from tenfold.settings import PlanSettings
+from tenfold.store.folder import save
 
 WANTED = {"times smaller": 5.2, "times faster, batch 1": 1.8, "times faster, batch 32": 1.8}
 MOST_LOST = 0.3  # points of accuracy
 MOST_SECONDS = 300.0
 
 
-def demo(threads: Threads = None, json: Json = False) -> None:
+Out = Annotated[Optional[str], typer.Option(help="Keep the result in this new directory.")]  # noqa: UP045
+
+
+def demo(out: Out = None, threads: Threads = None, json: Json = False) -> None:
     """Compress the embedded network and measure size, speed and accuracy on this machine.
 
     A residual classifier for Fashion-MNIST; accuracy is on its 10,000 test images, time is the
@@ -29,25 +37,41 @@ def demo(threads: Threads = None, json: Json = False) -> None:
 
       tenfold demo
 
+      tenfold demo --out small
+
       tenfold demo --json
     """
+    if out:
+        check_free(out)
     began = time.perf_counter()
     with running(Recipe(threads=threads)), drawn_progress() as progress:
         outcome = run_demo(progress)
     seconds = time.perf_counter() - began
-    out = console(json)
-    show_plan(out, outcome.result.plan)
-    out.print()
-    show_report(out, outcome.result.report)
-    show_measured(out, outcome)
-    show_verdict(out, outcome, seconds)
+    shown = console(json)
+    show_plan(shown, outcome.result.plan)
+    shown.print()
+    show_report(shown, outcome.result.report)
+    show_measured(shown, outcome)
+    show_verdict(shown, outcome, seconds)
+    if out:
+        keep(outcome, out)
+        shown.print(f"Saved in {out}; open {out}/report.html for the picture.")
     if json:
         say_json(to_json(outcome, seconds))
 
 
+def keep(outcome: Outcome, folder: str) -> None:
+    """Save the result as ``tenfold compress`` does."""
+    recipe = Recipe(source="demo", budget=BUDGET, planning=PlanSettings(formats=FORMATS))
+    report = replace(outcome.result.report, command=f"tenfold demo --out {folder}")
+    save(
+        replace(outcome.result, report=report), folder, extra={"recipe.yaml": write_recipe(recipe)}
+    )
+
+
 def show_measured(out: Console, outcome: Outcome) -> None:
     """Accuracy and latency, with the conditions they hold under."""
-    scores, cells = outcome.accuracy, outcome.latency
+    scores, cells = values_of(outcome), outcome.latency
     out.print(
         f"\nTop-1 on 10,000 test images: {scores['before']:.2f} % before; "
         f"{scores['plan_only']:.2f} % from the data-free plan alone "
@@ -76,7 +100,7 @@ def show_verdict(out: Console, outcome: Outcome, seconds: float) -> None:
         out.print(
             verdict(reached[name] >= wanted, f"{reached[name]:.2f} {name}", f"at least {wanted}")
         )
-    lost = outcome.accuracy["before"] - outcome.accuracy["after"]
+    lost = outcome.accuracy["before"].value - outcome.accuracy["after"].value
     out.print(verdict(lost < MOST_LOST, f"{lost:.2f} points lost", f"less than {MOST_LOST}"))
     out.print(verdict(seconds < MOST_SECONDS, f"{seconds:.0f} s", f"under {MOST_SECONDS:.0f} s"))
 
@@ -85,6 +109,11 @@ def verdict(success: bool, value: str, promise: str) -> Text:
     """One line: kept or missed, the number, the promise."""
     word = ("kept  ", "green") if success else ("missed", "red")
     return Text.assemble(word, f" {value} (promised: {promise})")
+
+
+def values_of(outcome: Outcome) -> dict[str, float]:
+    """Accuracies alone."""
+    return {name: mean.value for name, mean in outcome.accuracy.items()}
 
 
 def to_json(outcome: Outcome, seconds: float) -> dict[str, Any]:
@@ -100,7 +129,7 @@ def to_json(outcome: Outcome, seconds: float) -> dict[str, Any]:
             str(cell.batch): {name: model.timing.median for name, model in cell.models.items()}
             for cell in cells
         },
-        "accuracy": outcome.accuracy,
+        "accuracy": values_of(outcome),
         "seconds": seconds,
         "conditions": {
             "engine": cells[0].label,

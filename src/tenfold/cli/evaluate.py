@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+from rich.console import Console
 from torch import nn
 
-from tenfold.cli._shared import Example, Json, Quality, Threads, Weights, open_source, running
+from tenfold.cli._shared import Example, Json, Threads, Weights, open_source, running, say_noted
+from tenfold.cli._shared import Quality as Asked
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import Recipe, assemble, read_recipe
 from tenfold.errors import bad_value
 from tenfold.machine.progress import Progress
+from tenfold.report import Quality
+from tenfold.report.say import say_quality
 from tenfold.sources import open_data, open_function
 from tenfold.store.folder import load
-from tenfold.training.score import accuracy, mean_quality
+from tenfold.store.notes import note_quality
+from tenfold.training.score import quality_over, top_1
+from tenfold.values import Mean
 
 Folder = Annotated[str, typer.Argument(help="A directory that tenfold compress wrote.")]
 Data = Annotated[
@@ -35,7 +41,7 @@ def evaluate(
     source: Source = None,
     weights: Weights = None,
     example: Example = None,
-    quality: Quality = None,
+    quality: Asked = None,
     threads: Threads = None,
     json: Json = False,
 ) -> None:
@@ -55,14 +61,30 @@ def evaluate(
         mode = recipe.class_mode
         before = judge(original, batches, quality, mode, labelled(progress, "original"))
         after = judge(model, batches, quality, mode, labelled(progress, "compressed"))
-    name, unit, gap = ("Quality", "", "") if quality else ("Top-1", " %", " points")
-    digits = 4 if quality else 2
-    console(json).print(
-        f"{name} {before:.{digits}f}{unit} before, {after:.{digits}f}{unit} after: "
-        f"{after - before:+.{digits}f}{gap}."
-    )
+    measure, unit = (name_of(quality), "") if quality else ("top-1", "%")
+    show(console(json), folder, Quality(measure, unit, name_of(data), before, after))
     if json:
-        say_json({"quality" if quality else "accuracy": {"before": before, "after": after}})
+        say_json(
+            {
+                "quality" if quality else "accuracy": {
+                    "before": before.value,
+                    "after": after.value,
+                },
+                "samples": after.samples,
+                "standard_error": {"before": before.spread, "after": after.spread},
+            }
+        )
+
+
+def show(out: Console, folder: str, quality: Quality) -> None:
+    """The quality in words, and in the report of the directory where that can be written."""
+    out.print(f"{say_quality(quality)}.")
+    say_noted(out, lambda: note_quality(folder, quality))
+
+
+def name_of(source: str) -> str:
+    """``file.py:function`` without the folder it lies in."""
+    return Path(source).name
 
 
 def judge(
@@ -71,14 +93,14 @@ def judge(
     quality: str | None,
     mode: int | None,
     progress: Progress,
-) -> float:
+) -> Mean:
     """Accuracy, or the mean of the user's function."""
     if quality is None and mode is not None:
-        return accuracy(model, batches, mode, progress)
+        return top_1(model, batches, mode, progress)
     if quality is None:
         raise bad_value("Outputs without classes need --quality", "none", "pass one")
-    mean = mean_quality(model, batches, open_function(quality), progress)
-    if math.isnan(mean):
+    mean = quality_over(model, batches, open_function(quality), progress)
+    if math.isnan(mean.value):
         raise bad_value("The quality must be a number", "NaN", "try it on one batch alone")
     return mean
 

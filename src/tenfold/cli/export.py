@@ -21,7 +21,8 @@ from tenfold.deploy.quantise import Quantised, quantise, quantised_to_json
 from tenfold.errors import bad_value
 from tenfold.runtimes import FILES, INT8
 from tenfold.sources import Loaded, open_data
-from tenfold.store.folder import load, note_file, read_report
+from tenfold.store.folder import load, read_report
+from tenfold.store.notes import note_file
 
 SUFFIXES = ", ".join(f"{FILES[name].suffix} for {name}" for name in FILES)
 To = Annotated[str, typer.Option(help=f"The kind of file: {', '.join(FILES)}.")]

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,11 +19,13 @@ from tenfold.demo.data import Mixed, held_batches, read_split
 from tenfold.demo.network import example, load_network
 from tenfold.errors import TenfoldError
 from tenfold.machine.progress import Progress, silent
+from tenfold.machine.timing import processor
 from tenfold.pipeline.compress import compress
-from tenfold.report import Result
+from tenfold.report import Quality, Result, Timed
 from tenfold.store.folder import save
 from tenfold.training import TuneSettings
-from tenfold.training.score import accuracy
+from tenfold.training.score import top_1
+from tenfold.values import Mean
 
 BUDGET = "params=0.19,macs=0.25"
 FORMATS = ("svd", "svd-in", "spatial", "tucker", "tt", "cp")  # one image wants few layers
@@ -47,10 +49,11 @@ FLAGS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that the demo shows; accuracies in per cent on the 10,000 test images."""
+    """All that the demo shows, the result's report included; accuracies in per cent on the 10,000
+    test images."""
 
     result: Result
-    accuracy: dict[str, float]  # before, plan_only, after
+    accuracy: dict[str, Mean]  # before, plan_only, after
     latency: tuple[Cell, ...]  # a batch size each, timed in a process of its own
     seconds: float
 
@@ -75,17 +78,26 @@ def run_demo(progress: Progress = silent) -> Outcome:
     progress("timing", 0, 1)
     cells = time_apart(result)
     progress("timing", 1, 1)
-    return Outcome(result, scores, cells, time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return Outcome(with_measured(result, scores, cells), scores, cells, seconds)
+
+
+def with_measured(result: Result, scores: Mapping[str, Mean], cells: Sequence[Cell]) -> Result:
+    """The result with what was measured in its report."""
+    before, alone, after = (scores[name] for name in ("before", "plan_only", "after"))
+    quality = (Quality("top-1", "%", "demo", before, after, alone),)
+    latency = tuple(Timed(cell, processor()) for cell in cells)
+    return replace(result, report=replace(result.report, quality=quality, latency=latency))
 
 
 def score_all(
     models: dict[str, nn.Module], batches: Sequence[tuple[Tensor, Tensor]], progress: Progress
-) -> dict[str, float]:
+) -> dict[str, Mean]:
     """Test accuracy of each model."""
     scores = {}
     for done, (name, model) in enumerate(models.items()):
         progress("testing", done, len(models))
-        scores[name] = accuracy(model, batches)
+        scores[name] = top_1(model, batches)
     progress("testing", len(models), len(models))
     return scores
 

@@ -57,7 +57,7 @@ def prefer(
             best, least = other, mine
         progress("comparing plans", done + 1, len(others))
     plan = replace(searched.plan, choices=best.plan.choices, predicted=best.plan.predicted)
-    plan = replace(plan, damage=best.plan.damage, bound=best.plan.bound)
+    plan = replace(plan, damage=best.plan.damage, bound=best.plan.bound, curves=best.plan.curves)
     with standing_in(model, best):
         return Preferred(plan, judge.forecast(model))
 

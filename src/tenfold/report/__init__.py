@@ -2,13 +2,24 @@
 
 from tenfold.report.draw_page import draw_page
 from tenfold.report.recount import make_report
-from tenfold.report.report import Line, Reached, Report, Result, report_from_json, report_to_json
+from tenfold.report.report import (
+    Line,
+    Quality,
+    Reached,
+    Report,
+    Result,
+    Timed,
+    report_from_json,
+    report_to_json,
+)
 
 __all__ = [
     "Line",
+    "Quality",
     "Reached",
     "Report",
     "Result",
+    "Timed",
     "draw_page",
     "make_report",
     "report_from_json",

@@ -1,102 +1,124 @@
-"""Report -> one self-contained HTML page, with pictures of where the parameters were and are now
-and of the search: no script, no font and no image from elsewhere."""
+"""Report and plan -> one HTML page of its own: style, script, pictures and numbers are inside, and
+nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tenfold.costs import cost_named
-from tenfold.report.report import Line, Report
-from tenfold.values import spared
+from tenfold.report.headline import say_fewer, say_headline
+from tenfold.report.layer_rows import curves_json, left_alone, rows_of
+from tenfold.report.numbers import say_asked, say_less, say_number, say_share, say_times
+from tenfold.report.plot import Series, draw_lines
+from tenfold.report.repeat import say_repeat
+from tenfold.report.report import Report
+from tenfold.report.say import say_forecast, say_warning
+from tenfold.values import Plan, spared
 
-BEFORE, AFTER, LIMIT = "#c3cbd6", "#1f6f8b", "#b3402a"
-MOST = 60  # layers drawn; the table lists all
+# One file each in page/, in the order of the page; what else is to be shown is one more.
+SECTIONS = (
+    "quality",
+    "latency",
+    "budget",
+    "files",
+    "layers",
+    "left_alone",
+    "search",
+    "training",
+    "repeat",
+)
 
 
-def draw_page(report: Report, title: str = "tenfold") -> str:
+def draw_page(report: Report, plan: Plan, title: str = "tenfold") -> str:
     """The page as text."""
-    drawing = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    drawing.filters["count"] = lambda value: f"{value:,.0f}"
-    drawing.filters["quantity"] = lambda value, cost: cost_named(cost).say(value)
-    drawing.filters["label"] = label
-    drawing.filters["spared"] = spared
-    template = files("tenfold.report").joinpath("page.html").read_text("utf-8")
-    return drawing.from_string(template).render(
-        title=title,
-        report=report,
-        layers=Markup(draw_layers(report.lines)),
-        trace=Markup(draw_trace(report.trace, [limit.cost for limit in report.limits])),
+    folder = files("tenfold.report").joinpath("page")
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            report=report,
+            plan=plan,
+            sections=[f"{name}.html" for name in SECTIONS],
+            style=Markup(folder.joinpath("page.css").read_text("utf-8")),
+            script=Markup(folder.joinpath("page.js").read_text("utf-8")),
+            **views(report, plan),
+        )
     )
 
 
-def draw_layers(lines: Sequence[Line]) -> str:
-    """Horizontal bars, a pair a layer in the network's order, as SVG text."""
-    shown = _largest(lines)
-    figure = Figure(figsize=(8.6, 0.9 + 0.3 * len(shown)), layout="constrained")
-    axes = figure.subplots()
-    rows = range(len(shown))
-    axes.barh(rows, [x.params[0] for x in shown], 0.8, color=BEFORE, label="before")
-    axes.barh(rows, [x.params[1] for x in shown], 0.44, color=AFTER, label="after")
-    axes.set_yticks(rows, [x.name for x in shown], fontsize=8, parse_math=False)
-    axes.invert_yaxis()
-    whole = "" if len(shown) == len(lines) else f", the {MOST} largest of {len(lines)} layers"
-    axes.set_xlabel(f"parameters{whole}")
-    for row, line in enumerate(shown):
-        axes.annotate(
-            label(line),
-            (line.params[0], row),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7,
-            color="#445",
-            parse_math=False,
-        )
-    axes.margins(x=0.18)
-    axes.legend(loc="lower right", frameon=False, fontsize=8)
-    return _svg(figure, axes)
+def views(report: Report, plan: Plan) -> dict[str, Any]:
+    """What the sections show beside report and plan."""
+    return {
+        "costs": costs_of(report),
+        "headline": say_headline(report, plan),
+        "warning": say_warning(plan),
+        "forecast": say_forecast(plan),
+        "rows": rows_of(report, plan),
+        "curves": curves_json(report, plan),
+        "left": left_alone(report),
+        "trace": draw_trace(report.trace, [limit.cost for limit in report.limits]),
+        "training": draw_training(report.history),
+        "judged": was_judged(report.history),
+        "repeat": say_repeat(report, plan),
+    }
 
 
-def draw_trace(trace: Sequence[Mapping[str, float]], costs: Sequence[str]) -> str:
-    """Expected damage and used budget by step, as SVG text; empty without a trace."""
+def costs_of(report: Report) -> list[str]:
+    """What was counted; what was limited comes first."""
+    limited = [limit.cost for limit in report.limits if limit.cost in report.before]
+    return [*limited, *(cost for cost in report.before if cost not in limited)]
+
+
+def environment() -> Environment:
+    """The templates, and how they write numbers."""
+    drawing = Environment(
+        loader=PackageLoader("tenfold.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    drawing.filters["count"] = lambda value: f"{value:,.0f}"
+    drawing.filters["quantity"] = lambda value, cost: cost_named(cost).say(value)
+    drawing.filters["fewer"] = say_fewer
+    drawing.filters["noun"] = lambda cost: cost_named(cost).noun
+    drawing.filters.update(
+        asked=say_asked, less=say_less, number=say_number, share=say_share, times=say_times
+    )
+    drawing.filters["spared"] = spared
+    return drawing
+
+
+def draw_trace(trace: Sequence[Mapping[str, float]], costs: Sequence[str]) -> Markup:
+    """Expected damage and used budget by step; empty without a trace."""
     if not trace or "damage" not in trace[0]:
-        return ""
-    figure = Figure(figsize=(8.6, 2.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    steps = [entry["step"] for entry in trace]
-    left.plot(steps, [entry["damage"] for entry in trace], color=AFTER)
-    left.set_yscale("log")
-    left.set(xlabel="step", ylabel="expected damage")
-    for cost in costs:
-        right.plot(steps, [100 * entry[cost] for entry in trace], label=cost)
-    right.axhline(100, color=LIMIT, linewidth=0.8)
-    right.set(xlabel="step", ylabel="% of what the limit leaves")
-    right.legend(frameon=False, fontsize=8)
-    return _svg(figure, left, right)
+        return Markup("")
+    fell = Series("damage", [(x["step"], x["damage"]) for x in trace])
+    used = [
+        Series(cost_named(cost).noun, [(x["step"], 100 * x[cost]) for x in trace if cost in x])
+        for cost in costs
+    ]
+    return draw_lines(
+        "Expected damage of the relaxed plan", [fell], ("step", "damage"), logarithmic=True
+    ) + draw_lines("Used of what each limit leaves", used, ("step", "% used"), limit=100)
 
 
-def label(line: Line) -> str:
-    """Format and ranks in short."""
-    return f"{line.format} {'x'.join(map(str, line.ranks))}".strip()
+def draw_training(history: Sequence[Mapping[str, Any]]) -> Markup:
+    """Loss and validation score by epoch; empty without training."""
+    loss = [(x["epoch"], x["loss"]) for x in history if x.get("loss") is not None]
+    drawn = draw_lines("Training loss", [Series("loss", loss)], ("epoch", "loss"))
+    if was_judged(history):
+        score = [(x["epoch"], x["score"]) for x in history]
+        drawn += draw_lines("On validation batches", [Series("score", score)], ("epoch", "score"))
+    return drawn
 
 
-def _largest(lines: Sequence[Line]) -> list[Line]:
-    """At most ``MOST`` layers, the largest, in their order."""
-    falling = sorted(range(len(lines)), key=lambda row: -lines[row].params[0])
-    return [lines[row] for row in sorted(falling[:MOST])]
-
-
-def _svg(figure: Figure, *axes: Axes) -> str:
-    """The figure as an ``<svg>`` element, the same bytes for the same values."""
-    for each in axes:
-        each.spines[["top", "right"]].set_visible(False)
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
+def was_judged(history: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether epochs have scores of their own: without validation the loss stands in for one."""
+    return any(x.get("score") not in (None, -x["loss"]) for x in history)

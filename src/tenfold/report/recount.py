@@ -13,7 +13,7 @@ from tenfold.costs import COSTS
 from tenfold.errors import PlanError
 from tenfold.latency import Pair
 from tenfold.layers import ties_of
-from tenfold.machine.timing import environment
+from tenfold.machine.timing import environment, processor
 from tenfold.network.call import run
 from tenfold.network.inputs import leaves
 from tenfold.network.watch import watching
@@ -66,7 +66,7 @@ def make_report(
         gap=plan.gap,
         trace=plan.trace,
         seconds=dict(plan.seconds),
-        environment=environment(),
+        environment={**environment(), "processor": processor()},
         measured={**(say_pair(limits, pair) if pair else {}), **work, **expected(plan)},
         history=history,
     )

@@ -9,12 +9,20 @@ from typing import Any
 
 from torch import nn
 
+from tenfold.bench import Cell, cells_from_json
 from tenfold.errors import bad_value
 from tenfold.machine.schema import Step, upgraded
-from tenfold.values import Plan, Refusal, plain
+from tenfold.values import Mean, Plan, Refusal, plain
 
 KEY = "tenfold_report"
-STEPS: tuple[Step, ...] = ()  # from each version to the next
+
+
+def _from_version_1(body: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew of no quality, no latency in other engines and no command."""
+    return {**body, "quality": [], "latency": [], "command": ""}
+
+
+STEPS: tuple[Step, ...] = (_from_version_1,)  # from each version to the next
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class Report:
     """Counts before and after by an independent recount; what was measured, if anything was.
 
     ``files`` tells of the int8 files made of the saved model: each beside the float ones it was
-    measured with, as ``tenfold.quantise`` writes it down.
+    measured with, as ``tenfold.quantise`` writes it down. ``quality`` and ``latency`` are what was
+    measured of the saved model since; ``command`` repeats the run, where it was one.
     """
 
     before: Mapping[str, float]
@@ -38,6 +47,9 @@ class Report:
     measured: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[Mapping[str, Any], ...] = ()
     files: tuple[Mapping[str, Any], ...] = ()
+    quality: tuple[Quality, ...] = ()
+    latency: tuple[Timed, ...] = ()
+    command: str = ""
 
     def times_smaller(self, cost: str) -> float:
         """How many times less of a cost is left."""
@@ -66,6 +78,27 @@ class Line:
     params: tuple[int, int]
     macs: tuple[float, float]
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good the networks are on labelled data; higher is better. ``alone`` is what the plan
+    alone gives, before a fine-tuning, where that was measured."""
+
+    measure: str  # "top-1", or the function that was asked
+    unit: str  # "%" or nothing
+    data: str
+    before: Mean
+    after: Mean
+    alone: Mean | None = None
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Both networks in one engine at one batch size, and the processor they were timed on."""
+
+    cell: Cell
+    machine: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +133,8 @@ def report_from_json(data: Mapping[str, Any]) -> Report:
                 "trace": tuple(data["trace"]),
                 "history": tuple(data.get("history", ())),
                 "files": tuple(data.get("files", ())),
+                "quality": tuple(_quality(x) for x in data["quality"]),
+                "latency": tuple(_timed(x) for x in data["latency"]),
             }
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -108,6 +143,19 @@ def report_from_json(data: Mapping[str, Any]) -> Report:
             f"{type(error).__name__} {error}",
             "save the model again",
         ) from error
+
+
+def _quality(data: Mapping[str, Any]) -> Quality:
+    """Three means and their words."""
+    means = {name: Mean(**data[name]) for name in ("before", "after")}
+    alone = data.get("alone")
+    return Quality(**{**data, **means, "alone": None if alone is None else Mean(**alone)})
+
+
+def _timed(data: Mapping[str, Any]) -> Timed:
+    """A cell and its processor."""
+    (cell,) = cells_from_json([data["cell"]])
+    return Timed(cell, data["machine"])
 
 
 def _line(data: Mapping[str, Any]) -> Line:

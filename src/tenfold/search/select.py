@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from tenfold.curves.excerpt import take_excerpts
 from tenfold.curves.trace import Curve
 from tenfold.errors import BudgetError
 from tenfold.search.bound import lower_bound
@@ -65,6 +66,7 @@ def search(
         example=example,
         trace=outcome.trace,
         seconds={"search": searched},
+        curves=take_excerpts(curves, damages),
     )
 
 

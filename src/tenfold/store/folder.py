@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tenfold.store.of_transformers import texts_of
 from tenfold.store.plan_file import plan_from_json, plan_to_json
 from tenfold.values import Plan
 
+NUMBERS = re.compile(r"\[\n\s+[-\d.e+]+(?:,\n\s+[-\d.e+]+)*\n\s+\]")
 PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
 
 
@@ -39,7 +40,7 @@ def save(
     with placing_folder(target) as part:
         write_weights(result.model, part / WEIGHTS)
         _write_json(part / PLAN, plan_to_json(result.plan))
-        _write_report(part, result.report, target.name)
+        _write_report(part, result.report, result.plan, target.name)
         configured = texts_of(result.model)
         if configured:
             configured = {**configured, CARD: write_card(result.report, result.plan, target.name)}
@@ -51,19 +52,15 @@ def save(
     return target
 
 
-def note_file(folder: str | Path, entry: Mapping[str, Any]) -> Path:
-    """Put a file that was made of a saved model into its report and page; returns the page.
+def renew_report(folder: str | Path, renewed: Callable[[Report], Report]) -> Path:
+    """Change the report of a saved directory, and draw its page anew; returns the page.
 
-    ``entry`` is ``quantised_to_json`` of it, and replaces that of a file of the same name. Raises
-    InputError when the directory has no report, or cannot be written.
+    Raises InputError when the directory has no report or no plan, or cannot be written.
     """
     target = Path(folder)
-    entry = json.loads(json.dumps(entry))
-    report = read_report(target)
-    others = tuple(x for x in report.files if x["path"] != entry["path"])
-    report = replace(report, files=(*others, entry))
+    plan, report = read_plan(target / PLAN), renewed(read_report(target))
     with explained(target), tempfile.TemporaryDirectory(prefix=".report.", dir=target) as part:
-        _write_report(Path(part), report, target.resolve().name)
+        _write_report(Path(part), report, plan, target.resolve().name)
         for name in (REPORT, PAGE):
             (Path(part) / name).replace(target / name)
     return target / PAGE
@@ -134,10 +131,16 @@ def _read_json(path: Path, what: str) -> Any:
         ) from error
 
 
-def _write_report(folder: Path, report: Report, title: str) -> None:
+def _write_report(folder: Path, report: Report, plan: Plan, title: str) -> None:
     _write_json(folder / REPORT, report_to_json(report))
-    (folder / PAGE).write_text(draw_page(report, title), "utf-8")
+    (folder / PAGE).write_text(draw_page(report, plan, title), "utf-8")
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
+    text = json.dumps(value, indent=1)
+    path.write_text(NUMBERS.sub(_in_one_line, text) + "\n", "utf-8")
+
+
+def _in_one_line(listed: re.Match[str]) -> str:
+    """A list of numbers as people write it."""
+    return "[" + ", ".join(listed[0][1:-1].replace(",", " ").split()) + "]"

@@ -11,7 +11,16 @@ from tenfold.formats import FORMATS
 from tenfold.formats.metric import SIDES
 from tenfold.machine.schema import upgrade
 from tenfold.settings import PlanSettings
-from tenfold.values import Choice, ExampleShape, Forecast, Limit, Plan, Refusal, plain
+from tenfold.values import (
+    Choice,
+    ExampleShape,
+    Excerpt,
+    Forecast,
+    Limit,
+    Plan,
+    Refusal,
+    plain,
+)
 
 KEY = "tenfold_plan"
 T = TypeVar("T")
@@ -42,7 +51,12 @@ def _from_version_2(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "choices": [{**choice, "metric": "plain"} for choice in body["choices"]]}
 
 
-STEPS = (_from_version_1, _from_version_2)
+def _from_version_3(body: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 kept no points of the curves."""
+    return {**body, "curves": []}
+
+
+STEPS = (_from_version_1, _from_version_2, _from_version_3)
 VERSION = len(STEPS) + 1
 
 
@@ -74,6 +88,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         body["refusals"] = tuple(_make(Refusal, item) for item in body["refusals"])
         body["budget"] = tuple(_make(Limit, item) for item in body["budget"])
         body["trace"] = tuple(body.get("trace", ()))
+        body["curves"] = tuple(_excerpt(item) for item in body.get("curves", ()))
         return _make(Plan, body)
     except PlanError:
         raise
@@ -102,6 +117,12 @@ def _choice(item: Mapping[str, Any]) -> Choice:
     if item.get("metric", SIDES[0]) not in SIDES:
         raise ValueError(f"the metric {item['metric']!r} of {item['site']}, none of {SIDES}")
     return _make(Choice, {**item, "ranks": ranks})
+
+
+def _excerpt(item: Mapping[str, Any]) -> Excerpt:
+    """Points of a curve; JSON has lists where they have tuples."""
+    lists = {name: tuple(item[name]) for name in ("params", "errors", "damages")}
+    return _make(Excerpt, {**item, **lists})
 
 
 def _make(cls: type[T], item: Mapping[str, Any]) -> T:

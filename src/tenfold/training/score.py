@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,7 +14,6 @@ from tenfold.data.batches import (
     Batch,
     as_classes,
     count_batches,
-    length_of,
     logits_of,
     read_batch,
     rows_of,
@@ -23,7 +23,9 @@ from tenfold.errors import as_bad_value, bad_value
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call, evaluating
 from tenfold.training.faults import one_number
+from tenfold.training.means import mean_over, over_all
 from tenfold.training.workers import OneProcess
+from tenfold.values import Mean
 
 Score = Callable[[nn.Module], float]
 Quality = Callable[[Any, Any], "Tensor | float"]  # output, batch as it came; higher is better
@@ -71,6 +73,19 @@ def accuracy(
 
     Raises InputError for batches that the model does not take, or whose labels are no classes.
     """
+    return top_1(model, batches, class_mode, progress, workers=workers).value
+
+
+def top_1(
+    model: nn.Module,
+    batches: Iterable[Any],
+    class_mode: int = 1,
+    progress: Progress = silent,
+    *,
+    workers: OneProcess | None = None,
+) -> Mean:
+    """``accuracy`` with the number of labels that counted, and the standard error of as many
+    independent tosses. Raises InputError likewise."""
 
     def hits(batch: Batch) -> tuple[float, int]:
         with as_bad_value(*FITTING):
@@ -79,7 +94,9 @@ def accuracy(
         return right / max(counted, 1), counted
 
     with evaluating(model), torch.no_grad():
-        return 100 * mean_over(batches, hits, model, workers or OneProcess(), progress)
+        mean = over_all(batches, hits, model, workers or OneProcess(), progress)
+    tossed = math.sqrt(max(0.0, mean.value * (1 - mean.value)) / mean.samples)
+    return Mean(100 * mean.value, mean.samples, 100 * tossed)
 
 
 def hits_of(logits: Tensor, labels: Any, class_mode: int) -> tuple[float, int]:
@@ -113,6 +130,18 @@ def mean_quality(
     workers: OneProcess | None = None,
 ) -> float:
     """Mean over all inputs of ``quality(output, batch)``, itself a mean over its batch."""
+    return quality_over(model, batches, quality, progress, workers=workers).value
+
+
+def quality_over(
+    model: nn.Module,
+    batches: Iterable[Any],
+    quality: Quality,
+    progress: Progress = silent,
+    *,
+    workers: OneProcess | None = None,
+) -> Mean:
+    """``mean_quality`` with the number of inputs, and the standard error that the batches show."""
 
     def judge(batch: Batch) -> tuple[float, int]:
         with as_bad_value(*FITTING):
@@ -121,32 +150,4 @@ def mean_quality(
         return float(value), rows_of(batch.raw)
 
     with evaluating(model), torch.no_grad():
-        return mean_over(batches, judge, model, workers or OneProcess(), progress)
-
-
-def mean_over(
-    batches: Iterable[Any],
-    judge: Callable[[Batch], tuple[float, int]],
-    model: nn.Module,
-    workers: OneProcess,
-    progress: Progress = silent,
-) -> float:
-    """Weighted mean of ``(value, weight)`` over all batches and processes."""
-    device = next(model.parameters()).device
-    total = weights = 0.0
-    length = length_of(batches) or 0
-    for done, raw in enumerate(guarded(batches)):
-        part, share = workers.part(raw)
-        value, weight = judge(read_batch(part, device, share))
-        weight = weight if share else 0  # another process has this row
-        total, weights = total + value * weight, weights + weight
-        progress("evaluating", done + 1, max(length, done + 1))
-    total, weights = workers.total(total, weights, device)
-    if not weights:
-        raise bad_value(
-            "Data to judge by must give inputs that count each time they are iterated",
-            "none",
-            "pass a DataLoader or a list, not a generator, with labels that are not all "
-            f"{UNCOUNTED}",
-        )
-    return total / weights
+        return over_all(batches, judge, model, workers or OneProcess(), progress)

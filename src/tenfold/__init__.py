@@ -22,6 +22,7 @@ from tenfold.errors import (
     TrainingError,
 )
 from tenfold.pipeline.compress import apply, compress, plan
+from tenfold.pipeline.compress_checkpoint import compress_checkpoint
 from tenfold.report import Report, Result
 from tenfold.settings import PlanSettings
 from tenfold.store import load, load_pretrained, plan_from_json, plan_to_json, save
@@ -50,6 +51,7 @@ __all__ = [
     "TuneSettings",
     "apply",
     "compress",
+    "compress_checkpoint",
     "export",
     "fuse",
     "load",

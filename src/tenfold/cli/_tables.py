@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
@@ -10,7 +10,7 @@ from tenfold.cli._terminal import amount, table
 from tenfold.costs import COSTS, cost_named
 from tenfold.report import Report
 from tenfold.report.say import say_forecast, say_warning
-from tenfold.values import Plan, Survey, spared
+from tenfold.values import Plan, Refusal, Survey, spared
 
 PROVED = 1e-6  # a gap that rounding makes
 
@@ -30,11 +30,16 @@ def show_survey(out: Console, survey: Survey, dense: Mapping[str, Mapping[str, f
     ]
     heads = ["layer", "kind", "#channels", "#kernel", "#params", "#MACs"]
     out.print(table("Layers that can be factored", heads, rows))
-    if survey.refusals:
-        rows = [[r.name, amount(r.params), r.reason] for r in survey.refusals]
-        out.print(table("\nLeft alone", ["part", "#params", "because"], rows))
+    show_refusals(out, survey.refusals)
     totals, fixed = say_totals(survey.totals), say_totals(survey.fixed)
     out.print(f"\nIn all {totals}; of it {fixed} in parts no format can touch.")
+
+
+def show_refusals(out: Console, refusals: Sequence[Refusal]) -> None:
+    """What stays as it is, with its size and the reason."""
+    if refusals:
+        rows = [[r.name, amount(r.params), r.reason] for r in refusals]
+        out.print(table("\nLeft alone", ["part", "#params", "because"], rows))
 
 
 def say_totals(totals: Mapping[str, float]) -> str:

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+from tenfold.cli import main
 from tenfold.errors import InputError, MissingExtra
 from tenfold.machine.processes import (
     World,
@@ -142,6 +143,27 @@ def test_two_processes_write_and_show_one_plan(tmp_path):
     (line,) = (folder / "stdout").read_text().splitlines()
     assert json.loads(line)["choices"][0]["site"] == plan.choices[0].site
     assert (folder / "stderr").read_text().count("a certificate for the prediction") == 1
+
+
+def test_two_processes_compress_a_checkpoint_as_one(tmp_path):
+    torch.manual_seed(0)
+    state = {f"layer{k}.weight": torch.randn(16, 24) for k in range(3)}
+    (tmp_path / "net").mkdir()
+    save_file(state, tmp_path / "net" / "model.safetensors")
+    options = ["--budget", "params=0.5", "--shard", "1kB", "--method", "uniform"]
+    words = ["compress", "--stream", str(tmp_path / "net"), *options, "--threads", "1"]
+
+    def make_folder(name):
+        (tmp_path / name).mkdir()
+        return tmp_path / name
+
+    folder = launch_twice(make_folder, lambda to: ["tenfold", *words, "--out", str(to / "small")])
+    assert main([*words, "--out", str(tmp_path / "small")]) == 0
+    files = sorted(file.name for file in (tmp_path / "small").iterdir())
+    assert sum(name.startswith("model-") for name in files) == 3
+    assert files == sorted(file.name for file in (folder / "small").iterdir())
+    for name in files:
+        assert (tmp_path / "small" / name).read_bytes() == (folder / "small" / name).read_bytes()
 
 
 def test_alone_nothing_is_launched(monkeypatch):

@@ -34,6 +34,7 @@ ORDER = (
     "latency",
     "report",
     "store",
+    "stream",
     "pipeline",
     "demo",
     "sources",

@@ -22,6 +22,7 @@ from tenfold.errors import (
     TrainingError,
 )
 from tenfold.pipeline.compress import apply, compress, plan
+from tenfold.pipeline.compress_checkpoint import compress_checkpoint
 from tenfold.pipeline.sweep import sweep
 from tenfold.report import Report, Result
 from tenfold.report.front import Sweep, SweepPoint
@@ -54,6 +55,7 @@ __all__ = [
     "TuneSettings",
     "apply",
     "compress",
+    "compress_checkpoint",
     "export",
     "fuse",
     "load",

@@ -41,8 +41,7 @@ def show_survey(
     heads = ["layer", "kind", "#channels", "#kernel", "#params", "#MACs", "#½", "#¼"]
     out.print(table("Layers that can be factored", heads, rows))
     out.print(say_measure(len(survey.sites) - len(losses)))
-    if survey.refusals:
-        show_refusals(out, survey.refusals)
+    show_refusals(out, survey.refusals)
     totals, fixed = say_totals(survey.totals), say_totals(survey.fixed)
     out.print(f"\nIn all {totals}; of it {fixed} in parts no format can touch.")
 
@@ -63,9 +62,10 @@ def say_measure(unseen: int) -> str:
 
 
 def show_refusals(out: Console, refusals: Sequence[Refusal]) -> None:
-    """Parts that are left alone, and why."""
-    rows: list[Row] = [[Name(r.name), amount(r.params), r.reason] for r in refusals]
-    out.print(table("\nLeft alone", ["part", "#params", "because"], rows))
+    """What stays as it is, with its size and the reason."""
+    if refusals:
+        rows: list[Row] = [[Name(r.name), amount(r.params), r.reason] for r in refusals]
+        out.print(table("\nLeft alone", ["part", "#params", "because"], rows))
 
 
 def say_totals(totals: Mapping[str, float]) -> str:

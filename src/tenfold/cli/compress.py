@@ -26,6 +26,8 @@ from tenfold.cli._shared import (
     open_task,
     running,
 )
+from tenfold.cli._stream import FLAGS as STREAM
+from tenfold.cli._stream import check_no_stream, compress_stream
 from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import TUNING, Recipe, make_recipe, write_recipe
@@ -74,6 +76,7 @@ FLAGS = {
     "example": Example,
     "out": Out,
     "threads": Threads,
+    **in_panel("Larger than memory", STREAM),
     **in_panel("Plan", {"calibration": Calibration, **flags_of(PlanSettings)}),
     **in_panel(
         "Fine-tuning",
@@ -106,7 +109,12 @@ def compress(flags: Mapping[str, Any], config: Config = None, json: Json = False
       tenfold compress hf:path/to/folder --budget params=0.7 --out small
 
       tenfold compress net.py:make --data net.py:loader --config recipe.yaml --out small
+
+      tenfold compress --stream path/to/folder --budget params=0.5 --out small
     """
+    if flags["stream"]:
+        return compress_stream({**flags, "config": config}, json)
+    check_no_stream(flags)
     recipe = make_recipe(flags, config)
     if not recipe.out:
         raise bad_value("A run needs an output directory", "none", "pass --out DIR")

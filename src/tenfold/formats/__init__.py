@@ -2,5 +2,6 @@
 
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._groups import states_of
+from tenfold.formats._spectrum import CHUNK, gram, tail
 
-__all__ = ["FORMATS", "Format", "states_of"]
+__all__ = ["CHUNK", "FORMATS", "Format", "gram", "states_of", "tail"]

@@ -29,8 +29,7 @@ class Spectrum:
 
     def tail(self) -> Tensor:
         """Relative squared error of rank 0, 1, ..., exact: ``(min(p, q) + 1,)``, float64."""
-        kept = torch.cat([self.energies.new_zeros(1), self.energies.cumsum(0)])
-        return (1 - kept / kept[-1].clamp_min(1e-300)).clamp_min(0)
+        return tail(self.energies)
 
     def split(self, rank: int) -> tuple[Tensor, Tensor]:
         """Balanced factors ``(p, rank)`` and ``(rank, q)`` of the best rank-r approximation."""
@@ -41,6 +40,13 @@ class Spectrum:
         return basis * scale, (basis.T @ self.matrix) / scale[:, None]
 
 
+def tail(energies: Tensor) -> Tensor:
+    """Relative squared error of rank 0, 1, ... from falling squared singular values ``(n,)``:
+    ``(n + 1,)``."""
+    kept = torch.cat([energies.new_zeros(1), energies.cumsum(0)])
+    return (1 - kept / kept[-1].clamp_min(1e-300)).clamp_min(0)
+
+
 def spectrum(matrix: Tensor) -> Spectrum:
     """Eigen-decomposition, in float64, of the smaller of the two Gram matrices."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
@@ -48,10 +54,11 @@ def spectrum(matrix: Tensor) -> Spectrum:
     return Spectrum(matrix, vectors.flip(1), values.flip(0).clamp_min(0))
 
 
-def gram(wide: Tensor) -> Tensor:
-    """``wide @ wide.T`` in float64, some columns at a time: a table has hundreds of thousands."""
-    total = wide.new_zeros(len(wide), len(wide), dtype=torch.float64)
+def gram(wide: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    """``wide @ wide.T`` in float64, or in the type told, some columns at a time: a table has
+    hundreds of thousands."""
+    total = wide.new_zeros(len(wide), len(wide), dtype=dtype)
     for part in wide.split(max(1, CHUNK // max(1, len(wide))), 1):
-        exact = part.double()
+        exact = part.to(dtype)
         total += exact @ exact.T
     return total

@@ -10,21 +10,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import nn
 
 from tenfold.build.rebuild import build_structure
 from tenfold.errors import PlanError, bad_value
 from tenfold.machine.files import explained, placing, placing_folder
-from tenfold.network.weights import read_weights, write_weights
+from tenfold.network.weights import fill, write_weights
 from tenfold.report import Report, Result, draw_page, report_from_json, report_to_json
 from tenfold.store.card import CARD, write_card
 from tenfold.store.of_transformers import texts_of
 from tenfold.store.plan_file import plan_from_json, plan_to_json
+from tenfold.store.read_state import read_state
 from tenfold.values import Plan
 
 NUMBERS = re.compile(r"\[\n\s+[-\d.e+]+(?:,\n\s+[-\d.e+]+)*\n\s+\]")
 PLAN, WEIGHTS, REPORT, PAGE = "plan.json", "model.safetensors", "report.json", "report.html"
+SHARDED = f"{WEIGHTS}.index.json"  # where the weights are several files
 
 
 def save(
@@ -81,15 +82,11 @@ def load(folder: str | Path, architecture: nn.Module | Callable[[], nn.Module]) 
     plan = read_plan(Path(folder) / PLAN)
     original = architecture if isinstance(architecture, nn.Module) else architecture()
     model = build_structure(original, plan)
-    weights = _existing(Path(folder) / WEIGHTS)
+    index = Path(folder) / SHARDED
+    weights = index if index.is_file() else _existing(Path(folder) / WEIGHTS)
+    held = read_state(weights)
     try:
-        read_weights(model, weights)
-    except SafetensorError as error:
-        raise bad_value(
-            "Saved weights must be a safetensors file",
-            f"{weights} damaged ({error})",
-            "save the model again",
-        ) from error
+        fill(model, held)
     except ValueError as error:
         raise PlanError(
             f"Saved weights must fit the architecture, but found {error}; "

@@ -54,6 +54,14 @@ def file_of(path: Path) -> Path:
 
 def read_shards(index: Path) -> dict[str, Tensor]:
     """The tensors of all files that an index lists."""
+    state: dict[str, Tensor] = {}
+    for file in shards_of(index):
+        state |= read_tensors(file) if file.suffix == ".safetensors" else read_pickle(file)
+    return state
+
+
+def shards_of(index: Path) -> list[Path]:
+    """The files that an index lists, by name. Raises InputError where one is missing."""
     try:
         listed: Mapping[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
         files = sorted({index.parent / Path(name).name for name in listed.values()})
@@ -63,12 +71,10 @@ def read_shards(index: Path) -> dict[str, Tensor]:
             f"{index}: {error}",
             "fetch it anew",
         ) from error
-    state: dict[str, Tensor] = {}
     for file in files:
         if not file.is_file():
             raise bad_value("All files of an index must exist", f"no {file}", "fetch it too")
-        state |= read_tensors(file) if file.suffix == ".safetensors" else read_pickle(file)
-    return state
+    return files
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -78,7 +84,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise bad_value(
             "Weights must be a whole safetensors file",
-            f"{file} ({error})",
+            f"{file} damaged ({error})",
             "fetch or save it again",
         ) from error
 

@@ -1,0 +1,1 @@
+"""A checkpoint that no memory holds, one tensor at a time: read, spectrum, allocate, write."""

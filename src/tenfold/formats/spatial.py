@@ -112,7 +112,8 @@ class Spatial(PerGroup):
         """The weight ``(out, in / groups, *kernel)``."""
         if not site.lone:
             return super().dense(site, ranks, factors)
-        return _chain.after(*factors, site.groups)
+        down, across = factors
+        return _chain.after(down, across, site.groups)
 
 
 FORMATS.add("spatial", Spatial(SpatialSvd()))

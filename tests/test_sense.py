@@ -17,7 +17,9 @@ from tenfold.data.synthesise import can_synthesise, mismatch, synthesise
 from tenfold.errors import InputError, TrainingError
 from tenfold.formats.metric import Root
 from tenfold.layers import LAYERS, describe
+from tenfold.pipeline.compress import at_level
 from tenfold.sense import sense
+from tenfold.sense.inputs import as_large, level_of
 from tenfold.sense.moments import Sums, accumulate, estimate_moments
 from tenfold.survey import survey
 from tenfold.tasks import read_task
@@ -182,6 +184,29 @@ def test_networks_without_statistics_fall_back_to_frobenius():
         tenfold.plan(model, torch.zeros(1, 16), "params=0.7", metric="synthetic")
     with pytest.raises(InputError, match="'euclid'"):
         tenfold.plan(model, torch.zeros(1, 16), "params=0.7", metric="euclid")
+
+
+def test_volumes_without_statistics_are_measured_on_noise_as_large_as_the_example():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv3d(1, 6, 3), nn.ReLU(), nn.Conv3d(6, 4, 3)).eval()
+    shown = 0.5 + 0.1 * torch.randn(1, 1, 20, 20, 20)
+    sensed = sense(model, survey(model, shown), shown)
+    assert sensed.origin == "noise"
+    noise = torch.cat([*sensed.batches, *sensed.apart])
+    assert noise.shape[1:] == shown.shape[1:]
+    assert float(noise.mean()) == pytest.approx(0.5, abs=0.05)
+    assert float(noise.std()) == pytest.approx(0.1, rel=0.3)
+    again = level_of(at_level(torch.zeros(shown.shape), level_of(shown)))
+    assert again == level_of(shown), "a plan's example makes the same noise"
+    near = (noise[..., 1:] - noise[..., :-1]).std()
+    assert float(near) < 0.1, "neighbours are alike, as in pictures"
+
+
+def test_noise_is_unit_where_an_example_says_nothing():
+    noise = torch.randn(5, 3)
+    assert torch.equal(as_large(noise, torch.zeros(1, 3)), noise)
+    assert torch.equal(as_large(noise, torch.full((1, 3), torch.inf)), noise)
+    assert torch.equal(as_large(noise, torch.ones(1)), noise)
 
 
 def test_images_without_statistics_are_measured_on_noise():

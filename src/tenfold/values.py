@@ -211,11 +211,13 @@ class Excerpt:
 @dataclass(frozen=True)
 class ExampleShape:
     """Shape and type of a single input tensor, from which its like can be made again; with its
-    numbers, ``(batch, time)``, where these are ids of tokens."""
+    numbers, ``(batch, time)``, where these are ids of tokens; with their mean and deviation, to two
+    digits, where they are real and vary."""
 
     shape: tuple[int, ...]
     dtype: str
     ids: tuple[tuple[int, ...], ...] | None = None
+    level: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

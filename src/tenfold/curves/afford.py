@@ -10,7 +10,7 @@ from torch import nn
 
 from tenfold.data.apart import thinned
 from tenfold.sense import Sensed
-from tenfold.sense.inputs import LEAST, per_input, within
+from tenfold.sense.inputs import least_of, per_input, within
 from tenfold.values import Site, Survey
 
 MEASURING = 4e11  # multiply-accumulates that measuring damages may take
@@ -31,11 +31,11 @@ def afford(model: nn.Module, example: Any, survey: Survey, sensed: Sensed) -> Me
     even the least inputs cost too much, fewer rows. No batches where no inputs are apart."""
     if not sensed.apart:
         return Measuring()
-    each = per_input(survey, example)
+    each, least = per_input(survey, example), least_of(example)
     passes = sum(map(passes_of, survey.sites))
-    batches = thinned(model, sensed.apart, within(MEASURING, passes * each, MOST))
+    batches = thinned(model, sensed.apart, within(MEASURING, passes * each, MOST, least))
     many = sum(not site.lone for site in survey.sites)
-    rows = MEASURING / (LEAST * each * max(1, many))
+    rows = MEASURING / (least * each * max(1, many))
     return Measuring(batches, None if rows >= PASSES else int(rows))
 
 

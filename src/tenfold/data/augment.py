@@ -26,6 +26,11 @@ def is_image(inputs: Any) -> bool:
     return isinstance(inputs, Tensor) and inputs.ndim == 4 and inputs.is_floating_point()
 
 
+def is_volume(inputs: Any) -> bool:
+    """Whether inputs are a batch ``(n, channels, depth, height, width)``."""
+    return isinstance(inputs, Tensor) and inputs.ndim == 5 and inputs.is_floating_point()
+
+
 def mirrored(batches: Sequence[Any]) -> list[Any]:
     """The batches, and those of images once more from left to right."""
     return [*batches, *(batch.flip(3) for batch in batches if is_image(batch))]

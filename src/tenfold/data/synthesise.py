@@ -24,6 +24,7 @@ from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call, evaluating, frozen_rng
 from tenfold.network.watch import watching_inputs
 
+BLENDS = {4: "bilinear", 5: "trilinear"}  # by the number of axes
 STEPS = 40
 RATE = 0.3  # as near in 30 steps as 0.1 in 45
 
@@ -132,16 +133,16 @@ def statistics_gap(layer: Any, x: Tensor) -> Tensor:
 
 
 def smooth_noise(shape: tuple[int, ...]) -> Tensor:
-    """Unit noise; over two spatial axes a mixture of octaves, as pictures have."""
+    """Unit noise; over two or three spatial axes a mixture of octaves, as pictures have."""
     noise = torch.randn(shape)
-    if len(shape) != 4:
+    if len(shape) not in BLENDS:
         return noise
     size = shape[2:]
     for octave in (2, 4, 8):
         small = [max(1, n // octave) for n in size]
         coarse = torch.randn(*shape[:2], *small)
-        noise = noise + octave * F.interpolate(coarse, size=size, mode="bilinear") / 2
-    return noise / noise.std((1, 2, 3), keepdim=True).clamp_min(1e-6)
+        noise = noise + octave * F.interpolate(coarse, size=size, mode=BLENDS[len(shape)]) / 2
+    return noise / noise.std(tuple(range(1, len(shape))), keepdim=True).clamp_min(1e-6)
 
 
 @contextmanager

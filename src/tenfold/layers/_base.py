@@ -106,6 +106,10 @@ class Kind(ABC):
         columns times its weight, flat from axis 1 on, are the rows of its outputs, in their order
         and without the bias. ``x`` has a batch axis."""
 
+    def some_fields(self, site: Site, x: Tensor, step: int) -> Tensor:
+        """About one in ``step`` of the fields."""
+        return self.fields(site, x)[::step]
+
     def example(self, site: Site, call: Call) -> Tensor:
         """Noise of the shape and type of a call's input, always the same."""
         size = (call.batch, site.in_channels, *call.in_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -49,6 +51,11 @@ class Convolution(Kind):
             x = x.unfold(2 + axis, d * (k - 1) + 1, stride)[..., ::d]
         x = x.movedim(1, 1 + len(site.axes))  # batch, out axes, channels, kernel
         return x.reshape(-1, site.in_channels * site.window)
+
+    def some_fields(self, site: Site, x: Tensor, step: int) -> Tensor:
+        """Windows that lie further apart, so that the others need not be unfolded."""
+        apart = math.ceil(step ** (1 / len(site.axes)))
+        return self.fields(replace(site, stride=tuple(apart * s for s in site.stride)), x)
 
     def link(self, site: Site, link: Link, factor: Tensor, bias: Tensor | None) -> nn.Module:
         """A convolution that strides, dilates and pads along the axes it carries alone."""

@@ -30,6 +30,7 @@ from tenfold.search.budget import (
     usual_step,
 )
 from tenfold.sense import Sensed
+from tenfold.sense.inputs import level_of
 from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
@@ -264,4 +265,5 @@ def shape_of(example: Any) -> ExampleShape | None:
     whole = not (example.is_floating_point() or example.is_complex())
     small = whole and example.ndim == 2 and example.numel() <= LARGEST
     ids = tuple(tuple(row) for row in example.tolist()) if small else None
-    return ExampleShape(tuple(example.shape), str(example.dtype).removeprefix("torch."), ids)
+    dtype = str(example.dtype).removeprefix("torch.")
+    return ExampleShape(tuple(example.shape), dtype, ids, level_of(example))

@@ -160,6 +160,15 @@ def needs_sensing(plan: Plan) -> bool:
     return any(choice.format != "dense" and choice.metric != "plain" for choice in plan.choices)
 
 
+def at_level(zeros: Tensor, level: tuple[float, float] | None) -> Tensor:
+    """Numbers of this mean and deviation in place of zeros, in turn above and below."""
+    if level is None:
+        return zeros
+    mean, spread = level
+    signs = 1 - 2 * (torch.arange(zeros.numel(), device=zeros.device) % 2)
+    return (mean + spread * signs).to(zeros).reshape(zeros.shape)
+
+
 def example_again(
     plan: Plan, model: nn.Module, calibration: Iterable[Any] | None, shown: Any
 ) -> Any:
@@ -173,7 +182,8 @@ def example_again(
         dtype = weight.dtype if dtype in HALF else dtype
         if plan.example.ids is not None:
             return torch.tensor(plan.example.ids, dtype=dtype, device=weight.device)
-        return torch.zeros(plan.example.shape, dtype=dtype, device=weight.device)
+        shown = torch.zeros(plan.example.shape, dtype=dtype, device=weight.device)
+        return at_level(shown, plan.example.level)
     if calibration is None:
         raise bad_value(
             "A plan of a model with several inputs must be applied with an example",

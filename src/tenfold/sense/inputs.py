@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.data.apart import Split, split_apart
-from tenfold.data.augment import is_image
+from tenfold.data.augment import is_image, is_volume
 from tenfold.data.cache import cached, cached_batches
 from tenfold.data.calibrate import BATCH, take_batches
 from tenfold.data.grow import phases, worth
@@ -23,6 +23,7 @@ from tenfold.network.batching import batch_taken
 from tenfold.values import Survey
 
 IMAGES, LEAST = 64, 8
+VOLUMES = 2  # at least: one shows a layer as much as many images
 PASSES = 3 * 1.5  # forward and backward, of an input that is seen and of half a one held apart
 TOKENS = 512  # sequences, of which a few tens of tokens each are many positions
 MOST = 2048  # of real inputs that are looked at
@@ -53,7 +54,7 @@ def read_calibration(
 ) -> Inputs:
     """Real inputs, as many as can be looked at in ``READING``."""
     size = batch_taken(model, example, BATCH) if isinstance(calibration, Tensor) else BATCH
-    count = most or within(READING, 3 * per_input(survey, example), MOST)
+    count = most or within(READING, 3 * per_input(survey, example), MOST, least_of(example))
     taken = take_batches(calibration, count, model, size)
     split = split_apart(model, [batch.inputs for batch in taken])
     return Inputs(split, "calibration", REAL_RIDGE, taken[0].labels)
@@ -100,7 +101,7 @@ def kind_for(model: nn.Module, example: Any) -> str:
         return "synthetic"
     if find_vocabulary(model, example) is not None:
         return "tokens"
-    return "noise" if is_image(example) else "frobenius"
+    return "noise" if is_image(example) or is_volume(example) else "frobenius"
 
 
 def from_statistics(
@@ -113,7 +114,9 @@ def from_statistics(
 ) -> Inputs:
     """Two sets that meet the BatchNorm statistics, each by itself: parts of one set do not."""
     steps = worth(phases(model, example, STEPS))
-    count = most or within(WORK, PASSES * steps * per_input(survey, example), IMAGES)
+    count = most or within(
+        WORK, PASSES * steps * per_input(survey, example), IMAGES, least_of(example)
+    )
     apart = max(1, count // 2)
 
     def make() -> dict[str, Tensor]:
@@ -143,21 +146,38 @@ def from_vocabulary(
 def from_noise(
     model: nn.Module, survey: Survey, example: Any, most: int | None, seed: int
 ) -> Inputs:
-    """Smooth unit noise of the example's shape: on a network without normalisation, damages
-    measured on it beat plain Frobenius by far (``benchmarks/claims/no_batchnorm.py``)."""
+    """Smooth noise of the example's shape, as large as the example where that varies, else unit: on
+    a network without normalisation, damages measured on it beat plain Frobenius by far
+    (``benchmarks/claims/no_batchnorm.py``)."""
     if not isinstance(example, Tensor) or not example.is_floating_point():
         raise bad_value(
             "metric='noise' needs one input tensor of real numbers",
             type(example).__name__,
             "use metric='frobenius', or pass calibration=...",
         )
-    count = most or within(READING, 6 * per_input(survey, example), IMAGES)
+    count = most or within(READING, 6 * per_input(survey, example), IMAGES, least_of(example))
     torch.manual_seed(seed)
     noise = smooth_noise((2 * count, *example.shape[1:]))
-    noise = noise.to(next(model.parameters()).device, example.dtype)
+    noise = as_large(noise, example).to(next(model.parameters()).device, example.dtype)
     size = batch_taken(model, example, BATCH)
     seen, apart = (part.split(size) for part in noise.split(count))
     return Inputs(Split(seen, apart), "noise")
+
+
+def as_large(noise: Tensor, example: Tensor) -> Tensor:
+    """Unit noise with the mean and the deviation of an example, where it says any."""
+    mean, spread = level_of(example) or (0.0, 1.0)
+    return mean + spread * noise
+
+
+def level_of(example: Tensor) -> tuple[float, float] | None:
+    """Mean and deviation of real numbers, to two digits, which a plan keeps; None where they are
+    all the same, not finite or whole."""
+    if not example.is_floating_point() or example.numel() < 2:
+        return None
+    numbers = example.detach().double().cpu()
+    mean, spread = (float(f"{float(x):.2g}") for x in (numbers.mean(), numbers.std(correction=0)))
+    return (mean, spread) if 0 < spread < float("inf") else None
 
 
 def per_input(survey: Survey, example: Any) -> float:
@@ -166,6 +186,11 @@ def per_input(survey: Survey, example: Any) -> float:
     return survey.totals["macs"] / max(1, batch)
 
 
-def within(work: float, each: float, most: int) -> int:
+def least_of(example: Any) -> int:
+    """The fewest inputs that say something."""
+    return VOLUMES if is_volume(example) else LEAST
+
+
+def within(work: float, each: float, most: int, least: int = LEAST) -> int:
     """As many as the work pays for, within bounds."""
-    return int(min(most, max(LEAST, work / max(each, 1.0))))
+    return int(min(most, max(least, work / max(each, 1.0))))

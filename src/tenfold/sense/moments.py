@@ -29,6 +29,7 @@ from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site
 
 PATCH_LIMIT = 1300  # largest patch (channels times window) whose correlation is kept
+FIELDS = 2**16  # receptive fields of a batch that patches are read off; volumes have a million
 GRADIENTS = 256  # inputs from which gradients are had: their moments are of low rank
 
 
@@ -126,8 +127,9 @@ def add_inputs(sums: Sums, site: Site, x: Tensor, masks: Masks) -> None:
     sums.inputs.add(counted_rows(x, rows, masks, site.name), len(x), share, moment)
     sums.count += len(x)
     if site.window > 1 and site.in_channels * site.window <= PATCH_LIMIT:
-        fields = counted_rows(x, kind.fields(site, x), masks, site.name)
-        sums.patches.add(fields, len(x))
+        step = 1 if masks else max(1, len(rows) // FIELDS)
+        fields = counted_rows(x, kind.some_fields(site, x, step), masks, site.name)
+        sums.patches.add(fields, len(x), step)
 
 
 def positions_of(site: Site) -> int:

@@ -102,10 +102,11 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
 
 
 def _example(item: Mapping[str, Any]) -> ExampleShape:
-    """Shape and type of the input, with its ids if it has some."""
-    ids = item.get("ids")
+    """Shape and type of the input, with its ids or its level if it has some."""
+    ids, level = item.get("ids"), item.get("level")
     rows = None if ids is None else tuple(tuple(map(int, row)) for row in ids)
-    return _make(ExampleShape, {**item, "shape": tuple(item["shape"]), "ids": rows})
+    pair = None if level is None else (float(level[0]), float(level[1]))
+    return _make(ExampleShape, {**item, "shape": tuple(item["shape"]), "ids": rows, "level": pair})
 
 
 def _choice(item: Mapping[str, Any]) -> Choice:

@@ -96,5 +96,5 @@ def test_every_promise_is_said_to_be_kept_or_missed(monkeypatch, capsys, tmp_pat
     kept = read_report(out)
     assert (kept.quality[0].alone, len(kept.latency)) == (means["plan_only"], 2)
     assert "demo" in kept.command
-    assert main(["inspect", str(out)]) == 0
+    assert "source: demo" in (out / "recipe.yaml").read_text()
     assert f"missed {result.report.times_smaller('params'):.2f} times smaller" in told.err

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from tenfold.cli._terminal import Name, Row, amount, table
+from tenfold.cli._terminal import Name, Row, table
 from tenfold.costs import COSTS, cost_named
 from tenfold.curves.glance import SHARES, Losses
 from tenfold.report import Report
-from tenfold.report.numbers import say_asked, say_number
+from tenfold.report.numbers import amount, say_asked, say_number
 from tenfold.report.say import say_forecast, say_warning
 from tenfold.search.problem import say_largest
 from tenfold.values import Plan, Refusal, Survey, spared

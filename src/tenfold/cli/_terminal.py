@@ -108,11 +108,3 @@ def say_error(sentence: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         f"[bold red]error:[/] {sentence.replace('[', chr(92) + '[')}"
     )
-
-
-def amount(value: float) -> str:
-    """A count in at most four digits and a unit."""
-    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
-            return f"{value / factor:.4g}{unit}"
-    return f"{value:.4g}"

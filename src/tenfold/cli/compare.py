@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 
 from tenfold.cli._shared import Json
-from tenfold.cli._terminal import Name, amount, console, say_json, table
+from tenfold.cli._terminal import Name, console, say_json, table
 from tenfold.costs import cost_named
 from tenfold.report import Line, Quality
 from tenfold.report.compare import Comparison, Side, compare_results
+from tenfold.report.numbers import amount
 from tenfold.report.say import say_expected
 from tenfold.store.folder import PLAN, read_plan, read_report
 from tenfold.values import plain

@@ -26,11 +26,12 @@ from tenfold.cli._shared import (
     open_task,
     running,
 )
-from tenfold.cli._terminal import amount, console, drawn_progress, say_json, table
+from tenfold.cli._terminal import console, drawn_progress, say_json, table
 from tenfold.cli.recipe import Recipe, make_recipe
 from tenfold.errors import bad_value
 from tenfold.machine.processes import world
 from tenfold.report.front import Sweep, SweepPoint
+from tenfold.report.numbers import amount
 from tenfold.settings import PlanSettings
 from tenfold.sources import open_data, open_function
 from tenfold.store.sweep_folder import PAGE, plan_name, point_to_json

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from tenfold.costs import cost_named
 from tenfold.report.headline import say_fewer, say_headline
 from tenfold.report.layer_rows import curves_json, left_alone, rows_of
-from tenfold.report.numbers import say_asked, say_less, say_number, say_share, say_times
+from tenfold.report.numbers import amount, say_asked, say_less, say_number, say_share, say_times
 from tenfold.report.plot import Series, draw_lines
 from tenfold.report.repeat import say_repeat
 from tenfold.report.report import Report
@@ -85,6 +85,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     drawing.filters["count"] = lambda value: f"{value:,.0f}"
+    drawing.filters["amount"] = amount
     drawing.filters["quantity"] = lambda value, cost: cost_named(cost).say(value)
     drawing.filters["fewer"] = say_fewer
     drawing.filters["noun"] = lambda cost: cost_named(cost).noun

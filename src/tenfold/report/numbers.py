@@ -35,3 +35,11 @@ def say_asked(asked: str) -> str:
 def say_less(share: float) -> str:
     """What a share means: ``"5.2x smaller"``."""
     return f"{1 / share:.1f}x smaller" if 0 < share <= 1 else ""
+
+
+def amount(value: float) -> str:
+    """A count in at most four digits and a unit."""
+    for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.4g}{unit}"
+    return f"{value:.4g}"

@@ -8,6 +8,8 @@ from hypothesis import Phase, settings
 from tenfold.machine import cache
 from tests.made_inputs import few_made
 
+RECALL, REMEMBER = cache.recall, cache.remember
+
 # Shrinking can take many minutes.
 settings.register_profile(
     "wandering",
@@ -34,13 +36,20 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(autouse=True, scope="session")
 def stages_at_work():
-    """Made inputs are kept for all tests, what stages make of them is not: a test that changes a
-    stage sees it at work. ``tests/test_cache.py`` tries the rest."""
+    """Made inputs are kept for all tests, what stages make of them is not, unless a test asks for
+    ``stages_kept``: one that changes a stage sees it at work."""
     patch = pytest.MonkeyPatch()
     patch.setattr(cache, "recall", lambda name: None)
     patch.setattr(cache, "remember", lambda name, kept: None)
     yield
     patch.undo()
+
+
+@pytest.fixture
+def stages_kept(monkeypatch):
+    """What stages make is kept, as for a user."""
+    monkeypatch.setattr(cache, "recall", RECALL)
+    monkeypatch.setattr(cache, "remember", REMEMBER)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,6 @@ from tenfold.curves import kept as kept_curves
 from tenfold.errors import InputError
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import Metric
-from tenfold.machine import cache
 from tenfold.machine.cache import Kept, name_for, recall, remember
 from tenfold.machine.cache_files import clear, entries, trim
 from tenfold.network.identity import digest_of
@@ -34,11 +33,9 @@ QUICK = {"formats": ("svd", "tucker"), "method": "uniform"}
 
 
 @pytest.fixture(autouse=True)
-def own(tmp_path, monkeypatch):
+def own(tmp_path, monkeypatch, stages_kept):
     """A cache that is empty, and serves stages too."""
     monkeypatch.setenv("TENFOLD_CACHE", str(tmp_path))
-    monkeypatch.setattr(cache, "recall", recall)
-    monkeypatch.setattr(cache, "remember", remember)
     return tmp_path
 
 

@@ -77,7 +77,7 @@ def test_python_examples_of_the_readme_run(folder, slim):
         assert torch.equal(namespace["again"](x), namespace["result"].model(x))
 
 
-def test_commands_of_the_readme_run(folder, slim):
+def test_commands_of_the_readme_run(folder, slim, stages_kept):
     lines = [shlex.split(command.text) for command in commands(README)]
     lines = [words for words in lines if words[0] == "tenfold" and words[1] != "demo"]
     here = [words for words in lines if not takes_a_package(words[2])]

@@ -15,6 +15,7 @@ import tenfold
 from tenfold.errors import InputError, PlanError
 from tenfold.network.weights import read_weights, write_weights
 from tenfold.report import report_from_json, report_to_json
+from tenfold.store.card import write_card
 from tenfold.store.folder import read_plan, read_report
 from tenfold.store.notes import note_file
 from tenfold.store.source_weights import load_weights
@@ -233,3 +234,12 @@ def test_a_plan_for_another_kind_of_layer_is_a_plan_error(result):
     named = replace(result.plan.choices[0], site="1", format="svd", ranks=(1,))
     with pytest.raises(PlanError, match="1, a ReLU"):
         tenfold.apply(replace(result.plan, choices=(named,)), other)
+
+
+@pytest.mark.parametrize("origin", ["synthetic", "tokens", "calibration", "noise", "frobenius"])
+def test_a_card_says_in_words_what_was_asked_and_sensed(result, origin):
+    (first, *_), plan = result.report.limits, replace(result.plan, origin=origin)
+    limits = (replace(first, asked=str(1 / 5.2)),)
+    card = write_card(replace(result.report, limits=limits), plan, "small")
+    assert "params=0.192, at most" in card
+    assert "sensed on" in card or "measured on" in card

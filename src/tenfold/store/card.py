@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from tenfold.costs import COSTS
 from tenfold.report import Report
+from tenfold.report.numbers import say_asked
 from tenfold.values import Plan
 
 CARD = "README.md"
 SENSED = {
     "synthetic": "sensed on inputs made from it",
+    "tokens": "sensed on token ids that were made for it",
     "calibration": "sensed on calibration inputs",
     "noise": "its damage measured on noise",
     "frobenius": "sensed on no inputs",
@@ -60,7 +62,8 @@ def limits(report: Report) -> Iterator[str]:
     """A sentence a limit."""
     for limit in report.limits:
         reached = "" if limit.reached is None else f", reached {limit.reached:,.6g}"
-        yield f"- Budget: {limit.cost}={limit.asked}, at most {limit.limit:,.6g}{reached}."
+        asked = f"{limit.cost}={say_asked(limit.asked)}"
+        yield f"- Budget: {asked}, at most {limit.limit:,.6g}{reached}."
 
 
 def making(report: Report, plan: Plan) -> str:

@@ -45,7 +45,7 @@ def test_reasons_name_what_is_in_the_way():
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()
-            self.a = nn.Conv2d(4, 4, 3, groups=4)
+            self.a = nn.Conv2d(4, 4, (3, 1), groups=4)
             self.b = Drawn(4, 4, 3)
             self.c = nn.Linear(4, 4)
             self.d = Drawn(4, 4, 1)

@@ -4,7 +4,7 @@
 
 A network of ``benchmarks/networks/drawn.py`` and one to three limits a seed, in plain Frobenius,
 and sensed by default in one of ``--sensed`` (20). Counted anew, as a stranger would: parameters and
-bytes from the module, MACs from a survey of it. A budget that cannot be met must be refused in one
+bytes from the module, MACs by the report. A budget that cannot be met must be refused in one
 sentence. Writes ``strict.json``: how many were met, refused, over a limit, not finite, or left the
 caller's network changed; each of the last three is listed with its seed.
 """
@@ -32,7 +32,7 @@ from tenfold.survey.stage import survey
 
 COSTS = ("params", "macs", "bytes")
 GOOD = ("met", "refused")
-QUICK = {"count": 12, "sensed": 6}
+QUICK = {"first": 1, "count": 4}
 
 
 def draw_budget(seed: int) -> dict[str, float]:
@@ -47,33 +47,27 @@ def attempt(seed: int, sensed: bool) -> str:
     model, example = draw_network(seed)
     budget = draw_budget(seed)
     before = {name: x.clone() for name, x in model.state_dict().items()}
-    limits = {cost: share * total_of(model, example)[cost] for cost, share in budget.items()}
-    asked = {} if sensed else {"metric": "frobenius"}
+    asked: dict[str, Any] = {} if sensed else {"metric": "frobenius"}
     try:
+        totals = {**held_by(model), "macs": survey(model, example).totals["macs"]}
         result = tenfold.compress(model, example, budget, seed=seed, **asked)
     except (BudgetError, InputError) as error:
         return "refused" if str(error).endswith(".") else f"no sentence: {error}"
     if not unchanged(model, before):
         return "changed"
-    return verdict(result.model, example, limits)
-
-
-def verdict(built: nn.Module, example: Tensor, limits: Mapping[str, float]) -> str:
-    """Whether a network keeps its limits and computes numbers."""
-    costs = total_of(built, example)
-    over = [cost for cost, limit in limits.items() if costs[cost] > limit * (1 + 1e-12)]
+    costs = {**held_by(result.model), "macs": result.report.after["macs"]}
+    over = [cost for cost, share in budget.items() if costs[cost] > share * totals[cost] + 1e-6]
     if over:
         return f"over in {', '.join(over)}"
-    return "met" if bool(run(built, example).isfinite().all()) else "not finite"
+    return "met" if bool(run(result.model, example).isfinite().all()) else "not finite"
 
 
-def total_of(model: nn.Module, example: Tensor) -> dict[str, float]:
-    """Parameters and bytes, each tensor once, and MACs."""
+def held_by(model: nn.Module) -> dict[str, float]:
+    """Parameters and bytes, each tensor once."""
     held = [*model.parameters(), *model.buffers()]
     return {
         "params": sum(p.numel() for p in model.parameters()),
         "bytes": sum(x.numel() * x.element_size() for x in held),
-        "macs": survey(model, example).totals["macs"],
     }
 
 

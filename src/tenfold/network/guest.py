@@ -7,8 +7,9 @@ handed back has the types of the original.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -55,12 +56,19 @@ def hosting(model: nn.Module, example: Any = None, seed: int | None = None) -> I
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
-        torch.compiler.set_stance("force_eager"),
+        as_written(),
         frozen_rng(seed),
         keeping_buffers(model),
         keeping_memory(),
     ):
         yield Guest(model, plain_inputs(example))
+
+
+def as_written() -> AbstractContextManager[Any]:
+    """What is compiled runs as it is written inside. Nothing is where torch's compiler was not even
+    loaded, which takes a second."""
+    loaded = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if loaded else nullcontext()
 
 
 def is_half(model: nn.Module) -> bool:

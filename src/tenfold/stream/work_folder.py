@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tenfold.errors import bad_value
-from tenfold.machine.files import explained, open_up, placing, remove
+from tenfold.machine.files import explained, open_up, remove, replacing
 from tenfold.training.checkpoint import LOCK
 
 SEAL = "source.json"
@@ -80,8 +80,7 @@ def put(path: Path, value: Any) -> None:
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make the file, in place of an older one, whole or not at all."""
-    remove(path)
-    with explained(path), placing(path) as part:
+    with replacing(path) as part:
         write(part)
 
 

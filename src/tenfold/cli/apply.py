@@ -17,14 +17,13 @@ from tenfold.cli._shared import (
     open_source,
     running,
 )
-from tenfold.cli._tables import show_plan, show_report
-from tenfold.cli._terminal import console, drawn_progress, say_json
-from tenfold.cli.recipe import assemble, write_recipe
+from tenfold.cli._terminal import drawn_progress
+from tenfold.cli.keep import keep, say_kept
+from tenfold.cli.recipe import assemble
 from tenfold.machine.files import check_free
 from tenfold.machine.processes import world
 from tenfold.pipeline.compress import apply_reported
-from tenfold.report import report_to_json
-from tenfold.store.folder import read_plan, save
+from tenfold.store.folder import read_plan
 
 PlanFile = Annotated[str, typer.Argument(help="A plan that tenfold wrote.", metavar="PLAN")]
 Out = Annotated[str, typer.Option(help="A new directory for the result.")]
@@ -70,12 +69,5 @@ def apply(
         )
     if not world().first:
         return
-    beside = {file.name: file for file in loaded.files}
-    save(result, target, extra={**beside, "recipe.yaml": write_recipe(recipe)})
-    screen = console(json)
-    show_plan(screen, chosen)
-    screen.print()
-    show_report(screen, result.report)
-    screen.print(f"Saved in {out}; open {out}/report.html for the picture.")
-    if json:
-        say_json({"out": out, **report_to_json(result.report)})
+    keep(result, target, recipe, loaded.files)
+    say_kept(result, out, json)

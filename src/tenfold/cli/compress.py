@@ -28,19 +28,17 @@ from tenfold.cli._shared import (
 )
 from tenfold.cli._stream import FLAGS as STREAM
 from tenfold.cli._stream import check_no_stream, compress_stream
-from tenfold.cli._tables import show_plan, show_report
-from tenfold.cli._terminal import console, drawn_progress, say_json
-from tenfold.cli.recipe import TUNING, Recipe, make_recipe, write_recipe
+from tenfold.cli._terminal import drawn_progress
+from tenfold.cli.keep import keep, say_kept
+from tenfold.cli.recipe import TUNING, Recipe, make_recipe
 from tenfold.cli.write_command import write_command
 from tenfold.data.made import asks_for_made
 from tenfold.errors import bad_value
 from tenfold.machine.files import check_free
 from tenfold.machine.processes import world
 from tenfold.pipeline.resume import forget
-from tenfold.report import report_to_json
 from tenfold.settings import PlanSettings
-from tenfold.sources import Loaded, open_data, open_function
-from tenfold.store.folder import save
+from tenfold.sources import open_data, open_function
 from tenfold.training import TuneSettings
 from tenfold.training.read_settings import OTHERS
 
@@ -135,11 +133,10 @@ def compress(flags: Mapping[str, Any], config: Config = None, json: Json = False
     if not world().first:
         return
     result = replace(result, report=replace(result.report, command=write_command(recipe)))
-    beside = {file.name: file for file in loaded.files}
-    save(result, target, extra={**beside, "recipe.yaml": write_recipe(recipe)})
+    keep(result, target, recipe, loaded.files)
     if recipe.data is not None:
         forget(checkpoint)
-    show(recipe, loaded, result, json)
+    say_kept(result, recipe.out, json)
 
 
 def tune_arguments(recipe: Recipe, checkpoint: Path) -> dict[str, Any]:
@@ -166,14 +163,3 @@ def check_no_tuning(recipe: Recipe) -> None:
     if names:
         flag = f"--{names[0].replace('_', '-')}"
         raise bad_value(f"{flag} needs --data", "no data", "pass --data too")
-
-
-def show(recipe: Recipe, loaded: Loaded, result: tenfold.Result, json: bool) -> None:
-    """The plan, the recount and where everything is."""
-    out = console(json)
-    show_plan(out, result.plan)
-    out.print()
-    show_report(out, result.report)
-    out.print(f"Saved in {recipe.out}; open {recipe.out}/report.html for the picture.")
-    if json:
-        say_json({"out": recipe.out, **report_to_json(result.report)})

@@ -11,13 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from tenfold.cli._shared import Json, Threads, running
-from tenfold.cli._tables import show_plan, show_report
 from tenfold.cli._terminal import console, drawn_progress, say_json
-from tenfold.cli.recipe import Recipe, write_recipe
+from tenfold.cli.keep import keep, say_where, show_result
+from tenfold.cli.recipe import Recipe
 from tenfold.demo.run import BUDGET, FORMATS, RUNS, Outcome, run_demo
 from tenfold.machine.files import check_free
 from tenfold.settings import PlanSettings
-from tenfold.store.folder import save
 
 WANTED = {"times smaller": 5.2, "times faster, batch 1": 1.8, "times faster, batch 32": 1.8}
 MOST_LOST = 0.3  # points of accuracy
@@ -48,25 +47,21 @@ def demo(out: Out = None, threads: Threads = None, json: Json = False) -> None:
         outcome = run_demo(progress)
     seconds = time.perf_counter() - began
     shown = console(json)
-    show_plan(shown, outcome.result.plan)
-    shown.print()
-    show_report(shown, outcome.result.report)
+    show_result(shown, outcome.result)
     show_measured(shown, outcome)
     show_verdict(shown, outcome, seconds)
     if out:
-        keep(outcome, out)
-        shown.print(f"Saved in {out}; open {out}/report.html for the picture.")
+        keep_outcome(outcome, out)
+        say_where(shown, out)
     if json:
         say_json(to_json(outcome, seconds))
 
 
-def keep(outcome: Outcome, folder: str) -> None:
+def keep_outcome(outcome: Outcome, folder: str) -> None:
     """Save the result as ``tenfold compress`` does."""
     recipe = Recipe(source="demo", budget=BUDGET, planning=PlanSettings(formats=FORMATS))
     report = replace(outcome.result.report, command=f"tenfold demo --out {folder}")
-    save(
-        replace(outcome.result, report=report), folder, extra={"recipe.yaml": write_recipe(recipe)}
-    )
+    keep(replace(outcome.result, report=report), folder, recipe)
 
 
 def show_measured(out: Console, outcome: Outcome) -> None:

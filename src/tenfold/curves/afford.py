@@ -10,7 +10,7 @@ from torch import nn
 
 from tenfold.data.apart import thinned
 from tenfold.sense import Sensed
-from tenfold.sense.inputs import least_of, per_input, within
+from tenfold.sense.inputs import affordable, least_of, per_input
 from tenfold.values import Site, Survey
 
 MEASURING = 4e11  # multiply-accumulates that measuring damages may take
@@ -33,7 +33,8 @@ def afford(model: nn.Module, example: Any, survey: Survey, sensed: Sensed) -> Me
         return Measuring()
     each, least = per_input(survey, example), least_of(example)
     passes = sum(map(passes_of, survey.sites))
-    batches = thinned(model, sensed.apart, within(MEASURING, passes * each, MOST, least))
+    count = affordable(MEASURING, passes, survey, example, MOST)
+    batches = thinned(model, sensed.apart, count)
     many = sum(not site.lone for site in survey.sites)
     rows = MEASURING / (least * each * max(1, many))
     return Measuring(batches, None if rows >= PASSES else int(rows))

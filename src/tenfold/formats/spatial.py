@@ -12,7 +12,7 @@ from torch import Tensor
 from tenfold.formats import _chain
 from tenfold.formats._base import FORMATS, Format
 from tenfold.formats._groups import PerGroup
-from tenfold.formats._spectrum import spectrum
+from tenfold.formats._spectrum import spectrum, tail
 from tenfold.formats.metric import Metric
 from tenfold.formats.svd import State
 from tenfold.values import Link, Real, Site
@@ -89,8 +89,7 @@ class Spatial(PerGroup):
         """Energy beyond the rank in all groups together."""
         if not isinstance(state, Channels):
             return super().errors(state, ranks)
-        kept = state.energies.cumsum(0)
-        return (1 - kept / kept[-1].clamp_min(1e-300)).clamp_min(0)[ranks[:, 0] - 1]
+        return tail(state.energies)[ranks[:, 0]]
 
     def samples(self, state: Any, ranks: Tensor) -> Tensor:
         """All there are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from tenfold.report.front import Sweep, SweepPoint, worth_of
+from tenfold.report.plot import Axis
 
 WIDTH, HEIGHT, EDGE = 640, 360, 56
 STYLE = """
@@ -80,14 +81,6 @@ def mark_of(point: SweepPoint, knee: bool, x: float, y: float) -> str:
 def places_of(sweep: Sweep) -> list[tuple[float, float]]:
     """Where each point lies in the picture: size to the right, quality upwards."""
     sizes, worth = [point.kept for point in sweep.points], worth_of(sweep.points)
-    across, up = WIDTH - 3 * EDGE, HEIGHT - 3 * EDGE
-    return [
-        (1.5 * EDGE + across * scaled(size, sizes), HEIGHT - 1.5 * EDGE - up * scaled(value, worth))
-        for size, value in zip(sizes, worth)
-    ]
-
-
-def scaled(value: float, values: list[float]) -> float:
-    """From 0 for the least to 1 for the most."""
-    low, high = min(values), max(values)
-    return (value - low) / (high - low) if high > low else 0.5
+    across = Axis(min(sizes), max(sizes), 1.5 * EDGE, WIDTH - 1.5 * EDGE)
+    up = Axis(min(worth), max(worth), HEIGHT - 1.5 * EDGE, 1.5 * EDGE)
+    return [(across.at(size), up.at(value)) for size, value in zip(sizes, worth)]

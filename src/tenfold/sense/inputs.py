@@ -54,7 +54,7 @@ def read_calibration(
 ) -> Inputs:
     """Real inputs, as many as can be looked at in ``READING``."""
     size = batch_taken(model, example, BATCH) if isinstance(calibration, Tensor) else BATCH
-    count = most or within(READING, 3 * per_input(survey, example), MOST, least_of(example))
+    count = most or affordable(READING, 3, survey, example, MOST)
     taken = take_batches(calibration, count, model, size)
     split = split_apart(model, [batch.inputs for batch in taken])
     return Inputs(split, "calibration", REAL_RIDGE, taken[0].labels)
@@ -114,9 +114,7 @@ def from_statistics(
 ) -> Inputs:
     """Two sets that meet the BatchNorm statistics, each by itself: parts of one set do not."""
     steps = worth(phases(model, example, STEPS))
-    count = most or within(
-        WORK, PASSES * steps * per_input(survey, example), IMAGES, least_of(example)
-    )
+    count = most or affordable(WORK, PASSES * steps, survey, example, IMAGES)
     apart = max(1, count // 2)
 
     def make() -> dict[str, Tensor]:
@@ -135,7 +133,7 @@ def from_vocabulary(
     model: nn.Module, survey: Survey, example: Any, most: int | None, seed: int
 ) -> Inputs:
     """Token ids drawn at random, improved where the network predicts some."""
-    count = most or within(READING, 6 * per_input(survey, example), TOKENS)
+    count = most or affordable(READING, 6, survey, example, TOKENS)
     torch.manual_seed(seed)
     made = cached_batches(
         ("tokens", count, seed), model, example, lambda: made_tokens(model, example, count)
@@ -155,7 +153,7 @@ def from_noise(
             type(example).__name__,
             "use metric='frobenius', or pass calibration=...",
         )
-    count = most or within(READING, 6 * per_input(survey, example), IMAGES, least_of(example))
+    count = most or affordable(READING, 6, survey, example, IMAGES)
     torch.manual_seed(seed)
     noise = smooth_noise((2 * count, *example.shape[1:]))
     noise = as_large(noise, example).to(next(model.parameters()).device, example.dtype)
@@ -191,6 +189,8 @@ def least_of(example: Any) -> int:
     return VOLUMES if is_volume(example) else LEAST
 
 
-def within(work: float, each: float, most: int, least: int = LEAST) -> int:
-    """As many as the work pays for, within bounds."""
-    return int(min(most, max(least, work / max(each, 1.0))))
+def affordable(work: float, passes: float, survey: Survey, example: Any, most: int) -> int:
+    """As many inputs, each seen in so many passes, as the work pays for; never fewer than say
+    something."""
+    each = max(passes * per_input(survey, example), 1.0)
+    return int(min(most, max(least_of(example), work / each)))

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tenfold.store.folder import WEIGHTS
 from tenfold.stream.read_checkpoint import SUFFIX, Checkpoint, Entry
 from tenfold.stream.survey_checkpoint import BIAS, WEIGHT
 from tenfold.values import Plan, Site
-
-ONE = "model" + SUFFIX
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def deal_out(
         groups[-1].append(job)
     count = len(groups)
     names = [f"model-{k + 1:05d}-of-{count:05d}{SUFFIX}" for k in range(count)]
-    names = [ONE] if count == 1 else names
+    names = [WEIGHTS] if count == 1 else names
     return tuple(Shard(name, tuple(aligned(group))) for name, group in zip(names, groups))
 
 

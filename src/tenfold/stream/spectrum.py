@@ -11,9 +11,8 @@ from torch import Tensor
 
 from tenfold.formats import CHUNK, gram
 from tenfold.formats.metric import along
+from tenfold.network.guest import HALF
 from tenfold.stream.read_moments import Weighing
-
-HALF = (torch.float16, torch.bfloat16)
 
 
 def energies_of(weight: Tensor, weighing: Weighing) -> Tensor:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import torch
 
 from tenfold.errors import bad_value
 from tenfold.stream.read_checkpoint import Checkpoint, Entry
 from tenfold.stream.skeleton import Skeleton
-from tenfold.survey.checks import check_patterns
+from tenfold.survey.checks import check_patterns, say_reasons
 from tenfold.survey.name_the_rest import FEW, Part, joined
+from tenfold.survey.reasons import reason_unwanted
 from tenfold.survey.stage import dense_cost
 from tenfold.values import Refusal, Site, Survey
 
@@ -37,10 +37,9 @@ class Wanted:
 
     def refuses(self, layer: str) -> str | None:
         """The sentence that says why a layer was not asked for, or None."""
-        if self.include and not any(fnmatchcase(layer, p) for p in self.include):
-            return "not in the include patterns"
-        if any(fnmatchcase(layer, p) for p in self.exclude):
-            return "excluded"
+        unwanted = reason_unwanted([layer], self.include, self.exclude)
+        if unwanted is not None:
+            return unwanted
         if self.moments is not None and layer + WEIGHT not in self.moments:
             return "there is no moment of its inputs"
         return None
@@ -128,10 +127,8 @@ def why_no_matrix(entry: Entry) -> str:
 
 def nothing_to_factor(refusals: tuple[Refusal, ...]) -> Exception:
     """The error for a checkpoint without a single site."""
-    largest = sorted(refusals, key=lambda refusal: -refusal.params)[:4]
-    parts = "; ".join(f"{r.name} ({r.params:,} parameters): {r.reason}" for r in largest)
     return bad_value(
         "A checkpoint needs at least one matrix that can be factored",
-        parts or "no tensors",
+        say_reasons(refusals) or "no tensors",
         "check include and exclude, or leave this checkpoint as it is",
     )

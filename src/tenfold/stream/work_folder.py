@@ -12,6 +12,7 @@ from typing import Any
 
 from tenfold.errors import bad_value
 from tenfold.machine.files import explained, open_up, remove, replacing
+from tenfold.store.folder import PLAN
 from tenfold.training.checkpoint import LOCK
 
 SEAL = "source.json"
@@ -31,7 +32,7 @@ class Work:
     @property
     def plan(self) -> Path:
         """The plan that the parts follow."""
-        return self.folder / "plan.json"
+        return self.folder / PLAN
 
     @property
     def out(self) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,24 +12,19 @@ from torch import Tensor
 
 from tenfold.costs import COSTS
 from tenfold.report.recount import check_agreement
-from tenfold.store.card import CARD
+from tenfold.store.card import CARD, FRONT, became, costs, say_budget
+from tenfold.store.folder import PAGE, PLAN, REPORT, SHARDED
 from tenfold.store.plan_file import plan_to_json
 from tenfold.stream.read_checkpoint import Checkpoint, entries_of
-from tenfold.stream.shards import ONE, Shard, totals_of
+from tenfold.stream.shards import Shard, totals_of
 from tenfold.stream.work_folder import Work, put, write_whole
 from tenfold.values import Plan
 
-INDEX, PLAN, SPECTRA = f"{ONE}.index.json", "plan.json", "spectra.safetensors"
+SPECTRA = "spectra.safetensors"
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".gguf")
-HEAD = """---
-library_name: tenfold
-tags: [model-compression, low-rank-decomposition]
----
-
-# {name}
-
-A checkpoint compressed by [tenfold](https://tenfold.example), tensor by tensor: matrices are
-factored into two smaller ones, under a budget that is never exceeded. Counted again in the files:
+HEAD = """A checkpoint compressed by [tenfold](https://tenfold.example), tensor by tensor: matrices
+are factored into two smaller ones, under a budget that is never exceeded. Counted again in the
+files:
 
 """
 OPEN = """
@@ -53,10 +47,10 @@ def write_rest(
     after = recount(shards, work.out)
     check_agreement(plan, after)
     if len(shards) > 1:
-        put(work.out / INDEX, index_of(shards))
+        put(work.out / SHARDED, index_of(shards))
     put(work.out / PLAN, plan_to_json(plan))
     write_whole(work.out / SPECTRA, lambda part: save_file(dict(spectra), part))
-    card = HEAD.format(name=name) + "\n".join(lines_of(plan, after))
+    card = FRONT.format(name=name) + HEAD + "\n".join(lines_of(plan, after))
     card += "\n" + OPEN.format(name=name, spectra=SPECTRA)
     write_whole(work.out / CARD, lambda part: part.write_text(card, "utf-8"))
     for file in carried(checkpoint.folder):
@@ -81,18 +75,12 @@ def index_of(shards: Sequence[Shard]) -> dict[str, object]:
 
 def lines_of(plan: Plan, after: Mapping[str, float]) -> Iterator[str]:
     """The costs, the limits, and what the layers became."""
-    yield "| | before | after | |"
-    yield "|---|---|---|---|"
-    for name, value in after.items():
-        before = plan.before[name]
-        yield f"| {name} | {before:,.0f} | {value:,.0f} | {before / value:.2f}x fewer |"
+    yield from costs(plan.before, after)
     yield ""
     for limit in plan.budget:
-        yield f"- Budget: {limit.cost}={limit.asked}, at most {COSTS[limit.cost].say(limit.value)}."
-    formats = Counter(choice.format for choice in plan.choices)
-    became = ", ".join(f"{count} {name}" for name, count in sorted(formats.items()))
+        yield f"- Budget: {say_budget(limit)}, at most {COSTS[limit.cost].say(limit.value)}."
     weighed = "weighed by moments of the inputs" if plan.origin != "frobenius" else "unweighed"
-    yield f"- Layers: {became}; errors {weighed}; method {plan.method}."
+    yield f"- Layers: {became(plan)}; errors {weighed}; method {plan.method}."
     yield f"- Left alone: {len(plan.refusals)} parts, named in `{PLAN}` with size and reason."
 
 
@@ -100,7 +88,7 @@ def carried(folder: Path) -> list[Path]:
     """Configuration, tokenizer and the like: every file of the folder that holds no weights and
     takes no name of the output."""
     files = (file for file in sorted(folder.iterdir()) if file.is_file())
-    own = (CARD, PLAN, "report.json", "report.html")
+    own = (CARD, PLAN, REPORT, PAGE)
     return [
         file
         for file in files

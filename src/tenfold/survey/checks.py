@@ -54,10 +54,14 @@ def nothing_to_compress(model: nn.Module, refusals: Sequence[Refusal]) -> InputE
             f"a {type(model).__name__} alone",
             "wrap it, as nn.Sequential(layer)",
         )
-    largest = sorted(refusals, key=lambda refusal: -refusal.params)[:4]
-    parts = "; ".join(f"{r.name} ({r.params:,} parameters): {r.reason}" for r in largest)
     return bad_value(
         "A model needs at least one layer that can be factored",
-        parts or "no parameters",
+        say_reasons(refusals) or "no parameters",
         "check include and exclude, or leave this model as it is",
     )
+
+
+def say_reasons(refusals: Sequence[Refusal], count: int = 4) -> str:
+    """The largest parts that have to stay, each with its size and why."""
+    largest = sorted(refusals, key=lambda refusal: -refusal.params)[:count]
+    return "; ".join(f"{r.name} ({r.params:,} parameters): {r.reason}" for r in largest)

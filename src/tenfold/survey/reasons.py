@@ -28,15 +28,24 @@ def reason_before(
     have its weight: they go or stay together. A layer of an ``opened`` compound goes by the
     compound's name as well."""
     around = [name for name in opened if name and any(inside(n, name) for n in names)]
-    names = [*names, *around]
-    if include and not any(fnmatchcase(n, p) for n in names for p in include):
-        return "not in the include patterns"
-    if any(fnmatchcase(n, p) for n in names for p in exclude):
-        return "excluded"
+    unwanted = reason_unwanted([*names, *around], include, exclude)
+    if unwanted is not None:
+        return unwanted
     kind = kind_of(layer)
     if kind is None:
         return f"{type(layer).__name__} is not a kind of layer that tenfold factors"
     return kind.refuses(layer)
+
+
+def reason_unwanted(
+    names: Sequence[str], include: Sequence[str], exclude: Sequence[str]
+) -> str | None:
+    """Shell patterns that leave out a layer of these names, or None."""
+    if include and not any(fnmatchcase(n, p) for n in names for p in include):
+        return "not in the include patterns"
+    if any(fnmatchcase(n, p) for n in names for p in exclude):
+        return "excluded"
+    return None
 
 
 def reason_after(

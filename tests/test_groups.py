@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from tenfold.build.reconstruct.pair import Pair
 from tenfold.build.reconstruct.regress import regress
 from tenfold.costs import COSTS
 from tenfold.curves.trace import price_grid, rank_grid
@@ -195,12 +196,12 @@ def test_moments_of_a_group_are_those_of_its_channels_alone():
 def test_regressions_of_a_group_are_those_of_its_channels_alone():
     layer = nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2, bias=False)
     model, x = nn.Sequential(layer), torch.randn(4, 4, 6, 5)
-    found = regress(model, model, describe(layer, "0"), 1, [x[:2], x[2:]])
+    found = regress(Pair(model, model, [], [x[:2], x[2:]]), describe(layer, "0"), 1)
     for k, sums in enumerate(found):
         part = nn.Conv2d(2, 3, 3, stride=2, padding=1, bias=False)
         part.weight.data.copy_(layer.weight.chunk(2)[k])
         alone = nn.Sequential(part)
-        (expected,) = regress(alone, alone, describe(part, "0"), 1, [x.chunk(2, 1)[k]])
+        (expected,) = regress(Pair(alone, alone, [], [x.chunk(2, 1)[k]]), describe(part, "0"), 1)
         for mine, theirs in zip(sums.moments(True), expected.moments(True)):
             torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
 

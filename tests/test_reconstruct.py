@@ -13,6 +13,7 @@ from tenfold.build.rebuild import rebuild
 from tenfold.build.reconstruct import reconstruct
 from tenfold.build.reconstruct.fit import Place, alone, fit, solve
 from tenfold.build.reconstruct.followers import follow
+from tenfold.build.reconstruct.pair import Pair
 from tenfold.build.reconstruct.quadratic import ask
 from tenfold.build.reconstruct.regress import regress
 from tenfold.formats import FORMATS
@@ -126,7 +127,7 @@ def test_moments_are_those_of_the_unfolded_inputs():
     layer = nn.Conv2d(2, 3, 3, padding=1, bias=False)
     model = nn.Sequential(layer)
     x = torch.randn(4, 2, 5, 5)
-    (sums,) = regress(model, model, describe(layer, "0"), 1, [x[:2], x[2:]])
+    (sums,) = regress(Pair(model, model, [], [x[:2], x[2:]]), describe(layer, "0"), 1)
     rows = nn.functional.unfold(x, 3, padding=1).movedim(1, -1).flatten(0, 1)
     second, cross = sums.moments(central=False)
     torch.testing.assert_close(second, rows.T @ rows / len(rows))

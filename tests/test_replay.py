@@ -6,10 +6,16 @@ import pytest
 import torch
 from torch import nn
 
+import tenfold
+from tenfold.build.rebuild import rebuild
+from tenfold.build.reconstruct import pair, reconstruct
 from tenfold.curves import damage, measure_damages
-from tenfold.curves.replay import MOST
+from tenfold.curves.outcome import Judge
 from tenfold.curves.trace import trace_curves
+from tenfold.network.replay import MOST
+from tenfold.network.resume import changes_elsewhere
 from tenfold.survey.stage import survey
+from tenfold.tasks import guess_task
 from tests.networks import example, tiny_resnet
 
 
@@ -66,3 +72,50 @@ def test_layers_before_the_replaced_one_run_once(monkeypatch):
     monkeypatch.setattr(type(first), "forward", noted)
     measure_damages(model, curves, [x])
     assert ran.count(first) == 1
+
+
+@pytest.mark.parametrize("make", [tiny_resnet, Again])
+@pytest.mark.parametrize("most", [MOST, 3000])
+def test_fits_are_the_same_to_the_last_bit(make, most, monkeypatch):
+    model = of_seed(make)
+    x = example(4) if make is tiny_resnet else torch.randn(6, 12)
+    plan = tenfold.plan(model, x, budget="params=0.6", metric="frobenius")
+    built = rebuild(model, plan)
+    judge = Judge(model, [x + 1], guess_task(model, model(x)))
+    monkeypatch.setattr(pair, "MOST", 0)
+    wanted = reconstruct(model, built, plan, [x, x - 1], judge=judge)
+    monkeypatch.setattr(pair, "MOST", most)
+    better = reconstruct(model, built, plan, [x, x - 1], judge=judge)
+    assert equal(wanted, better)
+    assert not equal(built, better)
+    assert not any("forward" in vars(module) for module in (*model.modules(), *better.modules()))
+
+
+def equal(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters()))
+
+
+def test_layers_that_are_fitted_run_once_a_batch_in_the_original(monkeypatch):
+    model, x = of_seed(tiny_resnet), example(4)
+    plan = tenfold.plan(model, x, budget="params=0.6", metric="frobenius")
+    name = next(choice.site for choice in plan.choices if choice.format != "dense")
+    layer, ran = model.get_submodule(name), []
+    forward = type(layer).forward
+
+    def noted(given, *inputs):
+        ran.append(given)
+        return forward(given, *inputs)
+
+    built = rebuild(model, plan)
+    monkeypatch.setattr(type(layer), "forward", noted)
+    reconstruct(model, built, plan, [x, x - 1])
+    assert ran.count(layer) == 3  # to see the order of calls, and once a batch
+
+
+def test_a_bias_that_two_layers_have_is_told():
+    one, other = nn.Linear(4, 4), nn.Linear(4, 4)
+    model = nn.Sequential(one, other)
+    assert not changes_elsewhere(model, [one])
+    other.bias = one.bias
+    assert changes_elsewhere(model, [one])
+    assert changes_elsewhere(model, [one, other])

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from tenfold.curves.likes import Points, numbers_in, points_of, points_of_likes
-from tenfold.curves.replay import MOST, NOTHING, Recording, recording, replaying
 from tenfold.curves.trace import Curve, plain_damage
 from tenfold.data.apart import Split
 from tenfold.formats import FORMATS
@@ -28,6 +27,7 @@ from tenfold.machine.processes import share
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call_alike, evaluating
 from tenfold.network.padding import masks_of
+from tenfold.network.replay import MOST, NOTHING, Recording, recording, replaying
 from tenfold.network.watch import forwards_replaced
 from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site

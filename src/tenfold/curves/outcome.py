@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +18,13 @@ from tenfold.tasks import Task, guess_task, parts_of
 from tenfold.tasks._find import Own
 from tenfold.values import Forecast
 
+Around = Callable[[int], AbstractContextManager[None]]
+
+
+def alone(index: int) -> AbstractContextManager[None]:
+    """Nothing around a pass."""
+    return nullcontext()
+
 
 class Judge:
     """The original's outputs on inputs held apart, to hold other networks against."""
@@ -28,10 +36,11 @@ class Judge:
             self.goals: list[Goal] = goals_of(original, batches)
         self.task, self.made = task, made
 
-    def shift(self, network: nn.Module) -> float:
-        """Between 0 and 1, the mean over batches, each weighed by its inputs."""
+    def shift(self, network: nn.Module, around: Around = alone) -> float:
+        """Between 0 and 1, the mean over batches, each weighed by its inputs; the pass over each
+        is made inside of what ``around`` its place gives."""
         total = weighed = 0.0
-        for goal, output in self.outputs(network):
+        for goal, output in self.outputs(network, around):
             rows = rows_of(goal.inputs)
             total += rows * self.task.shift(output, goal.output, goal.masks)
             weighed += rows
@@ -51,10 +60,14 @@ class Judge:
         return Forecast(float(values.mean()), spread, inputs, min(kinds), made=self.made)
 
     @torch.no_grad()
-    def outputs(self, network: nn.Module) -> list[tuple[Goal, Any]]:
+    def outputs(self, network: nn.Module, around: Around = alone) -> list[tuple[Goal, Any]]:
         """What the network says to each batch."""
+        said = []
         with evaluating(network):
-            return [(goal, call_alike(network, goal.inputs)) for goal in self.goals]
+            for index, goal in enumerate(self.goals):
+                with around(index):
+                    said.append((goal, call_alike(network, goal.inputs)))
+        return said
 
 
 def judge_of(original: nn.Module, sensed: Sensed) -> Judge | None:

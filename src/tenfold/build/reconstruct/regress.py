@@ -6,20 +6,17 @@ also makes up for what the layers before it got wrong (Zhang et al. 2016, sectio
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tenfold.build.reconstruct.pair import Pair
 from tenfold.layers import LAYERS
 from tenfold.machine.processes import share, world
-from tenfold.network.call import call_alike
 from tenfold.network.padding import counted_rows, masks_of
-from tenfold.network.watch import watching
 from tenfold.values import Site
 
 POSITIONS = 2**18  # receptive fields looked at over all inputs; more add time, not knowledge
@@ -72,26 +69,20 @@ class Regression:
         return self.xx / n - torch.outer(x, x), self.yx / n - torch.outer(y, x)
 
 
-class _Reached(Exception):
-    """Raised by a hook: the rest of the network need not be run."""
-
-
 @torch.no_grad()
-def regress(
-    original: nn.Module, built: nn.Module, site: Site, calls: int, batches: Sequence[Any]
-) -> list[Regression]:
-    """Moments of each group of one site over batches of inputs, each network run as far as the
+def regress(pair: Pair, site: Site, calls: int) -> list[Regression]:
+    """Moments of each group of one site over the pair's batches, each network run as far as the
     site's last call of ``calls``; with several processes each takes every n-th batch."""
-    limit = POSITIONS // (calls * len(batches))
+    limit = POSITIONS // (calls * len(pair.batches))
     sums, together = empty_of_groups(site), world().size
 
-    def sums_of(inputs: Any) -> list[Regression]:
-        wanted = seen_at(original, site.name, inputs, calls, output=True)
-        given = seen_at(built, site.name, inputs, calls, output=False)
-        return regress_on(site, given, wanted, limit, masks_of(original, inputs))
+    def sums_of(index: int) -> list[Regression]:
+        given, wanted = pair.seen_at(site.name, index, calls)
+        return regress_on(site, given, wanted, limit, masks_of(pair.original, pair.batches[index]))
 
-    for start in range(0, len(batches), together):  # no more held than there are processes
-        for parts in share(sums_of, batches[start : start + together]):
+    places = range(len(pair.batches))
+    for start in range(0, len(places), together):  # no more held than there are processes
+        for parts in share(sums_of, places[start : start + together]):
             for mine, theirs in zip(sums, parts):
                 mine.merge(theirs)
     return sums
@@ -139,18 +130,3 @@ def receptive_fields(site: Site, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor,
         size = max(1, CHUNK // max(1, numbers))
     for some, theirs in zip(x.split(size), y.split(size)):
         yield kind.fields(site, some), kind.rows(site, theirs)
-
-
-def seen_at(model: nn.Module, name: str, inputs: Any, calls: int, output: bool) -> list[Tensor]:
-    """What a module gets or gives, call by call, in one forward pass that ends at the last."""
-    found: list[Tensor] = []
-
-    def keep(module: nn.Module, args: tuple[Any, ...], result: Any) -> None:
-        seen = (result if output else args[0]).detach()
-        found.append(seen if calls == 1 else seen.clone())  # what comes next may work in place
-        if len(found) == calls:
-            raise _Reached
-
-    with watching({model.get_submodule(name): keep}), contextlib.suppress(_Reached):
-        call_alike(model, inputs)
-    return found

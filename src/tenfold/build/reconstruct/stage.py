@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tenfold.build.reconstruct.fit import fit
 from tenfold.build.reconstruct.followers import Called, follow
+from tenfold.build.reconstruct.pair import Pair
 from tenfold.build.reconstruct.places import Fittable, fittable
 from tenfold.build.reconstruct.quadratic import ask, pull_for
 from tenfold.build.reconstruct.regress import Regression, regress
@@ -52,15 +53,16 @@ def reconstruct(
     chosen = {name: fit for name, fit in fits.items() if fit.choice.site not in left}
     with evaluating(original), evaluating(better):
         order = follow(original, tuple(chosen), batches[0]) if chosen else []
-        least = judge.shift(better) if judge else 0.0
+        pair = Pair(original, better, [called.name for called in order], batches, judge)
+        least = pair.shift()
         for done, called in enumerate(order):
             own = chosen[called.name]
             metric = (metrics or {}).get(own.choice.site, Metric()).on(own.choice.metric)
             metric = metric.turned if own.place.turned else metric
             before = touched_by(better, called)
-            renew(original, better, own, called, batches, metric)
-            if judge:
-                least = kept_if_nearer(better, before, judge, least)
+            renew(pair, own, called, metric)
+            least = kept_if_nearer(pair, before, least)
+            pair.settle()
             progress("reconstruct", done + 1, len(order))
     return better
 
@@ -74,11 +76,9 @@ def touched_by(better: nn.Module, called: Called) -> dict[Tensor, Tensor]:
     return {x: x.detach().clone() for x in held}
 
 
-def kept_if_nearer(
-    better: nn.Module, before: Mapping[Tensor, Tensor], judge: Judge, least: float
-) -> float:
+def kept_if_nearer(pair: Pair, before: Mapping[Tensor, Tensor], least: float) -> float:
     """Undo a fit after which outputs shift more than before it; the shift that is left."""
-    shift = on_first_process(lambda: judge.shift(better))
+    shift = on_first_process(pair.shift)
     if shift <= least:
         return shift
     with torch.no_grad():
@@ -87,22 +87,15 @@ def kept_if_nearer(
     return least
 
 
-def renew(
-    original: nn.Module,
-    better: nn.Module,
-    fits: Fittable,
-    called: Called,
-    batches: Sequence[Any],
-    metric: Metric,
-) -> None:
+def renew(pair: Pair, fits: Fittable, called: Called, metric: Metric) -> None:
     """Fit one layer in place, group by group, then its mean."""
     choice, site = fits.choice, fits.place
-    layer, fmt = original.get_submodule(site.name), FORMATS[choice.format]
-    links = links_of(better.get_submodule(site.name))
-    sums = regress(original, better, site, called.calls, batches)
+    layer, fmt = pair.original.get_submodule(site.name), FORMATS[choice.format]
+    links = links_of(pair.better.get_submodule(site.name))
+    sums = regress(pair, site, called.calls)
     central = links[-1].bias is not None or called.batchnorm is not None
     weight = weight_of(layer).detach().float().cpu().flatten(1)
-    inputs = sum(map(rows_of, batches))
+    inputs = sum(map(rows_of, pair.batches))
 
     def pull(part: Regression) -> float:
         return pull_for(len(part.x), inputs, part.count)
@@ -123,7 +116,7 @@ def renew(
         )
         for link, factor in zip(links, zip(*fitted)):
             put_weight(link, torch.cat(factor))
-        centre(better, links[-1], called, sums, [compose(part).flatten(1) for part in fitted])
+        centre(pair.better, links[-1], called, sums, [compose(part).flatten(1) for part in fitted])
 
 
 def importance(metric: Metric, outputs: int) -> Tensor:

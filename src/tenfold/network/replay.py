@@ -39,14 +39,24 @@ NOTHING = Recording()
 
 
 @contextmanager
-def recording(layers: Iterable[nn.Module], most: float) -> Iterator[list[tuple[nn.Module, Tensor]]]:
-    """Yields the calls of the layers inside, until they hold ``most`` bytes."""
-    calls: list[tuple[nn.Module, Tensor]] = []
-    room = most
+def recording(
+    layers: Iterable[nn.Module], most: float, known: Recording = NOTHING
+) -> Iterator[list[tuple[nn.Module, Tensor]]]:
+    """Yields the calls of the layers inside, until they hold ``most`` bytes; the first of them are
+    ``known``. A layer that puts out anything but a tensor is not recorded."""
+    calls, passed = list(known.calls), 0
+    room = most - sum(output.nbytes for _, output in calls)
 
     def note(layer: nn.Module, inputs: Any, output: Any) -> None:
-        nonlocal room
-        room -= output.nbytes if isinstance(output, Tensor) else most + 1
+        nonlocal room, passed
+        if not isinstance(output, Tensor):
+            return
+        passed += 1
+        if passed <= len(known.calls):
+            if known.calls[passed - 1][0] is not layer:
+                room = -1.0  # other calls than were known: what follows has no place
+            return
+        room -= output.nbytes
         if room >= 0:
             calls.append((layer, output.clone()))  # what follows may work in place on it
 

@@ -11,7 +11,7 @@ from torch import nn
 import tenfold
 from tenfold.build.rebuild import rebuild
 from tenfold.build.reconstruct import reconstruct
-from tenfold.build.reconstruct.fit import Place, alone, fit, solve
+from tenfold.build.reconstruct.fit import fit
 from tenfold.build.reconstruct.followers import follow
 from tenfold.build.reconstruct.pair import Pair
 from tenfold.build.reconstruct.quadratic import ask
@@ -93,34 +93,43 @@ def test_every_format_is_fitted_and_never_worse(name):
     assert loss(found) >= wanted.at(flat) * (1 + 1e-4)  # nothing beats the weight itself
 
 
-@pytest.mark.parametrize(
-    ("name", "ranks"),
-    [
-        ("svd", (3,)),
-        ("cp", (3,)),
-        ("cp", (9,)),
-        ("tucker", (3, 4)),
-        ("spatial", (3,)),
-        ("tt", (2, 4, 3)),
-    ],
-)
-def test_a_factor_solved_in_the_size_of_the_rank_is_that_of_the_whole_weight(name, ranks):
+def asked_at_random():
     torch.manual_seed(0)
-    fmt, layer = FORMATS[name], nn.Conv2d(6, 8, 1 if name == "svd" else 3)
-    site, weight = describe(layer, "layer"), layer.weight.detach()
-    factors = fmt.factors(fmt.analyse(site, weight, Metric()), ranks)
-    factors = [factor.double() for factor in factors]
-    half, outer = torch.randn(54, weight[0].numel()).double(), torch.randn(8, 8).double()
-    inner, flat = half.T @ half / len(half), weight.double().flatten(1)
-    wanted = ask(inner, flat @ inner + 0.1, outer @ outer.T, flat)
+    weight, rows, outer = (torch.randn(*shape).double() for shape in ((8, 54), (70, 54), (8, 8)))
+    inner = rows.T @ rows / len(rows)
+    return ask(inner, weight @ inner + 0.1, outer @ outer.T, weight)
 
-    def compose(found):
-        return fmt.dense(site, ranks, found)
 
-    for index in range(len(factors)):
-        small = solve(*alone(factors, index, compose, wanted))
-        whole = solve(Place(factors, index, compose), wanted)
-        torch.testing.assert_close(small, whole, rtol=1e-3, atol=1e-5)
+def test_the_last_factor_is_the_best_for_the_others():
+    wanted, first = asked_at_random(), torch.randn(3, 54).double()
+    value, gradient = wanted.projected.slope(first)
+    last = wanted.projected.last(first)
+    assert value == pytest.approx(wanted.at(last @ first))
+    for other in (last + 0.01, last - 0.01):
+        assert wanted.at(other @ first) > value
+    step = 1e-5 * torch.randn_like(first)
+    change = wanted.projected.slope(first + step)[0] - wanted.projected.slope(first - step)[0]
+    assert change == pytest.approx(2 * float((gradient * step).sum()), rel=1e-4)
+
+
+def test_factors_before_one_that_is_held_are_asked_the_same():
+    wanted, first, last = asked_at_random(), torch.randn(3, 54).double(), torch.randn(8, 3).double()
+    value, gradient = wanted.whole.before(last).slope(first)
+    assert value == pytest.approx(wanted.at(last @ first))
+    _, whole = wanted.whole.slope(last @ first)
+    torch.testing.assert_close(gradient, last.T @ whole)
+
+
+@pytest.mark.parametrize(("name", "ranks"), [("cp", (3,)), ("spatial", (3,)), ("tt", (2, 4, 3))])
+def test_factors_that_are_held_stay(name, ranks):
+    fmt, layer, wanted = FORMATS[name], nn.Conv2d(6, 8, 3), asked_at_random()
+    site = describe(layer, "layer")
+    start = fmt.factors(fmt.analyse(site, layer.weight.detach(), Metric()), ranks)
+    start = [factor.double() for factor in start]
+    for free in range(len(start)):
+        found = fit(start, lambda x: fmt.dense(site, ranks, x), wanted, [free])
+        changed = [not torch.equal(a, b) for a, b in zip(found, start)]
+        assert changed == [k == free for k in range(len(start))]
 
 
 def test_moments_are_those_of_the_unfolded_inputs():

@@ -14,6 +14,7 @@ from tenfold.curves.outcome import Judge
 from tenfold.curves.trace import trace_curves
 from tenfold.network.replay import MOST
 from tenfold.network.resume import changes_elsewhere
+from tenfold.network.traces import noting_traces
 from tenfold.survey.stage import survey
 from tenfold.tasks import guess_task
 from tests.networks import example, tiny_resnet
@@ -35,12 +36,52 @@ class Again(nn.Module):
         return self.last(x)
 
 
+class Block(nn.Module):
+    """Leaves in itself what it was given, or works in place on it, or draws from somewhere."""
+
+    def __init__(self, habit):
+        super().__init__()
+        self.inner, self.habit, self.kept = nn.Linear(12, 12), habit, {}
+
+    def forward(self, x):
+        if self.habit == "keeps":
+            self.kept["x"] = x
+        if self.habit == "in place":
+            x += 1
+        if self.habit == "draws":
+            return self.inner(x) + torch.randn_like(x)
+        return self.inner(x)
+
+
+class Habits(nn.Module):
+    """A block of some habit, and layers that see what it left."""
+
+    def __init__(self, habit):
+        super().__init__()
+        self.block, self.next, self.last = Block(habit), nn.Linear(12, 12), nn.Linear(12, 5)
+
+    def forward(self, x):
+        x = x * 2
+        y = self.next(torch.relu(self.block(x)) + x)
+        z = self.block.kept.get("x", x)
+        return self.last(torch.relu(y) + z)
+
+
+def habits(habit):
+    return lambda: Habits(habit)
+
+
 def of_seed(make):
     torch.manual_seed(3)
     return make().eval()
 
 
-NETWORKS = {"residual": (tiny_resnet, example(4)), "again": (Again, torch.randn(6, 12))}
+TABLE = torch.randn(6, 12)
+NETWORKS = {
+    "residual": (tiny_resnet, example(4)),
+    "again": (Again, TABLE),
+    **{habit: (habits(habit), TABLE) for habit in ("keeps", "in place", "draws")},
+}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -74,11 +115,11 @@ def test_layers_before_the_replaced_one_run_once(monkeypatch):
     assert ran.count(first) == 1
 
 
-@pytest.mark.parametrize("make", [tiny_resnet, Again])
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("most", [MOST, 3000])
-def test_fits_are_the_same_to_the_last_bit(make, most, monkeypatch):
+def test_fits_are_the_same_to_the_last_bit(name, most, monkeypatch):
+    make, x = NETWORKS[name]
     model = of_seed(make)
-    x = example(4) if make is tiny_resnet else torch.randn(6, 12)
     plan = tenfold.plan(model, x, budget="params=0.6", metric="frobenius")
     built = rebuild(model, plan)
     judge = Judge(model, [x + 1], guess_task(model, model(x)))
@@ -119,3 +160,35 @@ def test_a_bias_that_two_layers_have_is_told():
     other.bias = one.bias
     assert changes_elsewhere(model, [one])
     assert changes_elsewhere(model, [one, other])
+
+
+def test_what_lies_in_a_block_before_the_layer_is_not_run(monkeypatch):
+    model, x = of_seed(tiny_resnet), example(4)
+    curves = trace_curves(model, survey(model, x), formats=("svd",))
+    norm = next(m for m in model.stem.modules() if isinstance(m, nn.BatchNorm2d))
+    curves = [c for c in curves if not c.site.name.startswith("stem")]
+    ran, forward = [], type(norm).forward
+
+    def noted(layer, *inputs):
+        ran.append(layer)
+        return forward(layer, *inputs)
+
+    monkeypatch.setattr(type(norm), "forward", noted)
+    measure_damages(model, curves, [x])
+    assert ran.count(norm) == 1
+
+
+@pytest.mark.parametrize(("habit", "found"), [("none", False), ("keeps", True), ("draws", True)])
+def test_traces_are_found(habit, found):
+    model = Habits(habit)
+    with noting_traces(model) as traces, torch.no_grad():
+        model(TABLE)
+    assert traces.found == found
+
+
+def test_hooks_of_somebody_are_traces():
+    model = nn.Sequential(nn.Linear(12, 12), nn.Linear(12, 12))
+    model[0].register_forward_hook(lambda *_: None)
+    with noting_traces(model) as traces:
+        model(TABLE)
+    assert traces.found

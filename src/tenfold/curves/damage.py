@@ -27,7 +27,16 @@ from tenfold.machine.processes import share
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import call_alike, evaluating
 from tenfold.network.padding import masks_of
-from tenfold.network.replay import MOST, NOTHING, Recording, recording, replaying
+from tenfold.network.replay import (
+    MOST,
+    NOTHING,
+    Recorder,
+    Recording,
+    composites_in,
+    recording,
+    replaying,
+)
+from tenfold.network.traces import noting_traces
 from tenfold.network.watch import forwards_replaced
 from tenfold.tasks import Masks, Task, guess_task
 from tenfold.values import Site
@@ -129,12 +138,16 @@ def sketched(model: nn.Module, curve: Curve, ranks: Ranks) -> dict[nn.Module, nn
 def goals_of(
     model: nn.Module, batches: Sequence[Any], layers: Collection[nn.Module] = ()
 ) -> list[Goal]:
-    """What the original says, and these layers on the way."""
+    """What the original says, and on the way these layers and, where a pass leaves no traces, the
+    modules around them."""
     goals, most = [], MOST / max(1, len(batches))
+    modules = [*layers, *composites_in(model)]
     for x in batches:
-        with recording(layers, most) as calls:
+        recorder = Recorder(most)
+        with noting_traces(model) as traces, recording(modules, recorder):
             output = call_alike(model, x)
-        goals.append(Goal(x, masks_of(model, x), output, Recording(tuple(calls))))
+        recorded = recorder.recording.of(layers) if traces.found else recorder.recording
+        goals.append(Goal(x, masks_of(model, x), output, recorded))
     return goals
 
 

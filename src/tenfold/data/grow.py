@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tenfold.network.batching import takes
 
 LEAST = 32  # pixels a side, below which layers see little but their padding
-SHARES = ((1.0,), (0.7, 0.3), (0.5, 0.3, 0.2))  # of the steps, by how often the side is halved
+SHARES = ((1.0,), (0.7, 0.3), (0.55, 0.35, 0.1))  # of the steps, by how often the side is halved
 
 Size = tuple[int, ...]
 

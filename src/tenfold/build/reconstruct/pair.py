@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tenfold.curves.outcome import Judge
 from tenfold.network.call import call_alike
-from tenfold.network.replay import MOST
+from tenfold.network.replay import MOST, composites_in
 from tenfold.network.resume import Resumed, changes_elsewhere, working_layers
 from tenfold.network.watch import watching
 
@@ -25,7 +25,8 @@ class _Reached(Exception):
 
 class Pair:
     """Two networks, both in evaluation mode; the layers of the second that may still change; the
-    batches that it is fitted on, and who judges it on others."""
+    batches that it is fitted on, and who judges it on others. Where a pass leaves ``traces``,
+    layers alone are skipped in the next."""
 
     def __init__(
         self,
@@ -34,11 +35,12 @@ class Pair:
         names: Sequence[str],
         batches: Sequence[Any],
         judge: Judge | None = None,
+        traces: bool = True,
     ) -> None:
         self.original, self.better, self.batches, self.judge = original, better, batches, judge
         self.changing = [better.get_submodule(name) for name in names]
         most = 0.0 if changes_elsewhere(better, self.changing) else MOST / 3
-        mine, theirs = (working_layers(network, names) for network in (better, original))
+        mine, theirs = (recordable(network, names, traces) for network in (better, original))
         self.wanted = Resumed(theirs, len(batches), MOST / 3)
         self.given = Resumed(mine, len(batches), most)
         self.judged = Resumed(mine, len(judge.goals) if judge else 0, most)
@@ -62,6 +64,12 @@ class Pair:
         with self.wanted.over(index):
             wanted = seen_at(self.original, name, inputs, calls, output=True)
         return given, wanted
+
+
+def recordable(network: nn.Module, names: Sequence[str], traces: bool) -> list[nn.Module]:
+    """The layers that hold the work, and what is around them where it may be skipped."""
+    layers = working_layers(network, names)
+    return layers if traces else [*layers, *composites_in(network)]
 
 
 def seen_at(model: nn.Module, name: str, inputs: Any, calls: int, output: bool) -> list[Tensor]:

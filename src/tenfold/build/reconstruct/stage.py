@@ -28,6 +28,7 @@ from tenfold.machine.processes import on_first_process
 from tenfold.machine.progress import Progress, silent
 from tenfold.network.call import evaluating
 from tenfold.network.copying import copy_of
+from tenfold.network.traces import noting_traces
 from tenfold.values import Plan
 
 
@@ -52,8 +53,10 @@ def reconstruct(
     fits = fittable(original, plan)
     chosen = {name: fit for name, fit in fits.items() if fit.choice.site not in left}
     with evaluating(original), evaluating(better):
-        order = follow(original, tuple(chosen), batches[0]) if chosen else []
-        pair = Pair(original, better, [called.name for called in order], batches, judge)
+        with noting_traces(original) as traces:
+            order = follow(original, tuple(chosen), batches[0]) if chosen else []
+        names = [called.name for called in order]
+        pair = Pair(original, better, names, batches, judge, traces.found)
         least = pair.shift()
         for done, called in enumerate(order):
             own = chosen[called.name]

@@ -65,7 +65,7 @@ def outermost(calls: Sequence[Call]) -> tuple[Call, ...]:
 
 
 class Recorder:
-    """Notes calls as they end, until they hold ``most`` bytes; the first of them are known."""
+    """Notes calls as they end, as many as ``most`` bytes hold; the first of them are known."""
 
     def __init__(self, most: float, known: Recording = NOTHING) -> None:
         self.calls, self.passed = list(known.calls), 0
@@ -93,13 +93,13 @@ class Recorder:
             return
         if self.passed < len(self.calls):
             self.passed += self.calls[self.passed].layer is layer
-        elif self.room >= 0:
+        else:
             self.add(Call(layer, output, start))
 
     def add(self, call: Call) -> None:
-        """Keep a call, if there is room."""
-        self.room -= call.output.nbytes
-        if self.room >= 0:  # what follows may work in place on it
+        """Keep a call, if there is room; what is around it may still find some."""
+        if self.room >= call.output.nbytes:
+            self.room -= call.output.nbytes  # what follows may work in place on it:
             self.calls.append(Call(call.layer, call.output.clone(), call.start))
             self.passed = len(self.calls)
 

@@ -51,7 +51,7 @@ class Outermost(Recorder):
         super().add(call)
 
     def stop(self, layer: nn.Module, inputs: object) -> None:
-        """What ends from here on is not settled."""
+        """What ends from here on is not settled, and there is no room for it."""
         self.room = float("-inf")
 
 

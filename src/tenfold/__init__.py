@@ -1,7 +1,7 @@
 """tenfold: a trained PyTorch network, several times smaller and faster, within a budget.
 
 ``compress`` is the whole job; ``plan`` and ``apply`` are its two halves without training, and
-``sweep`` plans many budgets; ``save`` and ``load`` keep the result as safetensors and JSON;
+``sweep`` plans many budgets, ``smallest`` finds the least that keeps an agreement; ``save`` and ``load`` keep the result as safetensors and JSON;
 ``export`` writes it for other runtimes, ``fuse`` folds BatchNorm away, ``quantise`` writes int8.
 
 Only the names in ``__all__`` are public.
@@ -23,6 +23,7 @@ from tenfold.errors import (
 )
 from tenfold.pipeline.compress import apply, compress, plan
 from tenfold.pipeline.compress_checkpoint import compress_checkpoint
+from tenfold.pipeline.smallest import smallest
 from tenfold.pipeline.sweep import sweep
 from tenfold.report import Report, Result
 from tenfold.report.front import Sweep, SweepPoint
@@ -65,6 +66,7 @@ __all__ = [
     "plan_to_json",
     "quantise",
     "save",
+    "smallest",
     "sweep",
     "tune",
 ]

@@ -26,6 +26,7 @@ from tenfold.cli._shared import (
 from tenfold.cli._tables import show_plan
 from tenfold.cli._terminal import console, drawn_progress, say_json
 from tenfold.cli.recipe import make_recipe
+from tenfold.errors import bad_value
 from tenfold.machine.files import check_free
 from tenfold.machine.processes import world
 from tenfold.settings import PlanSettings
@@ -34,10 +35,23 @@ from tenfold.store.folder import write_plan
 from tenfold.store.plan_file import plan_to_json
 
 Out = Annotated[Optional[str], typer.Option(help="Write the plan to this new JSON file.")]  # noqa: UP045
+Agreement = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(
+        help="In place of a budget: the smallest network that keeps this share of the original's "
+        "decisions, as 0.98."
+    ),
+]
+Cost = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="What --agreement makes small: params, macs or bytes; params by default."),
+]
 SETTINGS = [name for name in fields_of(PlanSettings) if name != "refine"]  # nothing is built
 FLAGS = {
     "source": MaybeSource,
     "budget": Budget,
+    "agreement": Agreement,
+    "cost": Cost,
     "weights": Weights,
     "example": Example,
     "out": Out,
@@ -55,16 +69,23 @@ def plan(flags: Mapping[str, Any], config: Config = None, json: Json = False) ->
       tenfold plan demo --budget params=0.2
 
       tenfold plan net.py:make --budget params=54k,macs=0.5 --out plan.json
+
+      tenfold plan demo --agreement 0.98
     """
-    recipe, out = make_recipe(flags, config), flags["out"]
+    agreement, cost, out = (flags[name] for name in ("agreement", "cost", "out"))
+    flags = {name: flag for name, flag in flags.items() if name not in ("agreement", "cost")}
+    check_one(flags["budget"], agreement, cost)
+    recipe = make_recipe(flags, config, ("source",) if agreement else ("source", "budget"))
     if out:  # a recipe names the directory of a run
         check_free(out)
     loaded = open_source(recipe.source, recipe.weights, recipe.example)
     with running(recipe), drawn_progress(world().first) as progress:
-        chosen = tenfold.plan(
+        find: Any = tenfold.smallest if agreement else tenfold.plan
+        chosen = find(
             loaded.model,
             loaded.example,
-            recipe.budget,
+            agreement or recipe.budget,
+            **({"cost": cost} if cost else {}),
             planning=recipe.planning,
             calibration=open_calibration(recipe),
             **open_task(recipe),
@@ -77,3 +98,11 @@ def plan(flags: Mapping[str, Any], config: Config = None, json: Json = False) ->
     show_plan(console(json), chosen)
     if json:
         say_json(plan_to_json(chosen))
+
+
+def check_one(budget: str | None, agreement: float | None, cost: str | None) -> None:
+    """Raises InputError for flags that do not go together."""
+    if budget and agreement:
+        raise bad_value("A plan needs a budget or an agreement", "both", "leave one of them out")
+    if cost and not agreement:
+        raise bad_value("--cost needs --agreement", "none", "name the cost in --budget")

@@ -48,26 +48,36 @@ class Asked:
 
 def new_points(asked: Asked, amounts: Iterable[str]) -> Iterator[SweepPoint | Unmet]:
     """A point a budget, or why it cannot be met, in the order of the amounts."""
-    priced: Priced | None = None
-    learned: Learned | None = None
-    amounts = list(amounts)
+    plan_for, amounts = planner(asked), list(amounts)
     for done, amount in enumerate(amounts):
-        clock, budget = Clock(), {asked.cost: amount}
         try:
-            request = read_request(budget, asked.settings)
-            if priced is None or request.target is not None:
-                priced = price(asked.guest, request, asked.settings, asked.progress)
-            surveyed = limited(priced, budget, request, asked.settings)
-            learned = learned or learned_for(asked, priced, request, clock)
-            torch.manual_seed(asked.settings.seed)
-            chosen = settle_on(
-                asked.guest, request, surveyed, learned, asked.settings, clock, asked.progress
-            )
+            chosen = plan_for(amount)
         except BudgetError as error:
             yield Unmet(amount, str(error))
         else:
             yield point_of(asked, amount, chosen)
         asked.progress("budgets", done + 1, len(amounts))
+
+
+def planner(asked: Asked) -> Callable[[str], Chosen]:
+    """The plan of any amount, on what is learned with the first. It raises BudgetError where an
+    amount cannot be met."""
+    priced: Priced | None = None
+    learned: Learned | None = None
+
+    def plan_for(amount: str) -> Chosen:
+        nonlocal priced, learned
+        clock, budget, settings = Clock(), {asked.cost: amount}, asked.settings
+        request = read_request(budget, settings)
+        if priced is None or request.target is not None:
+            priced = price(asked.guest, request, settings, asked.progress)
+        surveyed = limited(priced, budget, request, settings)
+        learned = learned or learned_for(asked, priced, request, clock)
+        torch.manual_seed(settings.seed)
+        guest, progress = asked.guest, asked.progress
+        return settle_on(guest, request, surveyed, learned, settings, clock, progress)
+
+    return plan_for
 
 
 def learned_for(asked: Asked, priced: Priced, request: Request, clock: Clock) -> Learned:

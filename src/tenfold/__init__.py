@@ -1,8 +1,9 @@
 """tenfold: a trained PyTorch network, several times smaller and faster, within a budget.
 
 ``compress`` is the whole job; ``plan`` and ``apply`` are its two halves without training, and
-``sweep`` plans many budgets, ``smallest`` finds the least that keeps an agreement; ``save`` and ``load`` keep the result as safetensors and JSON;
-``export`` writes it for other runtimes, ``fuse`` folds BatchNorm away, ``quantise`` writes int8.
+``sweep`` plans many budgets, ``smallest`` finds the least that keeps an agreement; ``save`` and
+``load`` keep the result as safetensors and JSON; ``export`` writes it for other runtimes, ``fuse``
+folds BatchNorm away, ``quantise`` writes int8.
 
 Only the names in ``__all__`` are public.
 """

@@ -30,7 +30,7 @@ CURVE_FLOPS = 4e9  # a knot
 LEAST_SWEEPS = 6
 SKETCH_SWEEPS = 15  # from the step of the ladder below
 FINAL_SWEEPS = 300  # at most
-FINAL_FLOPS = 3e11  # a layer, which cuts the sweeps of layers from some 400 channels on
+FINAL_FLOPS = 1e11  # a layer, which cuts the sweeps of layers from some 256 channels on
 HALF_SWEEPS = 30  # of a fit that only starts another
 
 

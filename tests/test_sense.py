@@ -19,8 +19,8 @@ from tenfold.formats.metric import Root
 from tenfold.layers import LAYERS, describe
 from tenfold.pipeline.compress import at_level
 from tenfold.sense import sense
-from tenfold.sense.inputs import as_large, level_of
 from tenfold.sense.moments import Sums, accumulate, estimate_moments
+from tenfold.sense.noise import as_large, level_of
 from tenfold.survey import survey
 from tenfold.tasks import read_task
 from tests.networks import example, tiny_resnet, with_statistics

@@ -10,7 +10,7 @@ from torch import nn
 
 from tenfold.data.apart import thinned
 from tenfold.sense import Sensed
-from tenfold.sense.inputs import affordable, least_of, per_input
+from tenfold.sense.work import affordable, least_of, per_input
 from tenfold.values import Site, Survey
 
 MEASURING = 4e11  # multiply-accumulates that measuring damages may take

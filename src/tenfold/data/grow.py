@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tenfold.network.batching import takes
 
-LEAST = 32  # pixels a side, below which layers see little but their padding
+LEAST = {4: 32, 5: 16}  # pixels a side of images and volumes: layers see little but padding below
 SHARES = ((1.0,), (0.7, 0.3), (0.55, 0.35, 0.1))  # of the steps, by how often the side is halved
 
 Size = tuple[int, ...]
@@ -21,9 +21,9 @@ def phases(model: nn.Module, example: Tensor, steps: int) -> list[tuple[Size, in
     for what is no image, or where the network takes no other."""
     whole = tuple(example.shape[2:])
     sizes = [whole]
-    while example.ndim == 4 and len(sizes) < len(SHARES):
+    while example.ndim in LEAST and len(sizes) < len(SHARES):
         half = tuple(-(-side // 2) for side in sizes[0])
-        if min(half) < LEAST or not takes(model, blank(model, example, half)):
+        if min(half) < LEAST[example.ndim] or not takes(model, blank(model, example, half)):
             break
         sizes.insert(0, half)
     return [(size, round(part * steps)) for size, part in zip(sizes, SHARES[len(sizes) - 1])]

@@ -30,7 +30,7 @@ from tenfold.search.budget import (
     usual_step,
 )
 from tenfold.sense import Sensed
-from tenfold.sense.inputs import level_of
+from tenfold.sense.noise import level_of
 from tenfold.sense.stage import UNSTATED, check_metric
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey

@@ -14,21 +14,21 @@ from tenfold.data.augment import is_image, is_volume
 from tenfold.data.cache import cached, cached_batches
 from tenfold.data.calibrate import BATCH, take_batches
 from tenfold.data.grow import phases, worth
-from tenfold.data.synthesise import STEPS, can_synthesise, smooth_noise, synthesise
+from tenfold.data.synthesise import STEPS, can_synthesise, synthesise
 from tenfold.data.tokens import find_vocabulary, made_tokens
 from tenfold.errors import bad_value
 from tenfold.formats.metric import RIDGE
 from tenfold.machine.progress import Progress
 from tenfold.network.batching import batch_taken
+from tenfold.sense.noise import make_noise
+from tenfold.sense.work import READING, WORK, affordable
+from tenfold.tasks import Purpose, Task
 from tenfold.values import Survey
 
-IMAGES, LEAST = 64, 8
-VOLUMES = 2  # at least: one shows a layer as much as many images
+IMAGES = 64
 PASSES = 3 * 1.5  # forward and backward, of an input that is seen and of half a one held apart
 TOKENS = 512  # sequences, of which a few tens of tokens each are many positions
 MOST = 2048  # of real inputs that are looked at
-WORK = 1e12  # multiply-accumulates that making inputs may take, some half a minute of two cores
-READING = 1e12  # and that looking at real ones may take
 NOTHING = Split((), ())
 REAL_RIDGE = 0.03  # mean eigenvalues: real inputs are trusted further than made ones
 
@@ -36,12 +36,13 @@ REAL_RIDGE = 0.03  # mean eigenvalues: real inputs are trusted further than made
 @dataclass(frozen=True)
 class Inputs:
     """Inputs that make moments and others that measure; where they come from; the ridge that this
-    calls for; labels of the first batch, if it had some."""
+    calls for; labels of the first batch, if it had some; the task, where they were made for one."""
 
     split: Split = NOTHING
     origin: str = "frobenius"
     ridge: float = RIDGE
     labels: Any = None
+    task: Task | None = None
 
     @property
     def first(self) -> Any:
@@ -68,6 +69,7 @@ def make_inputs(
     most: int | None,
     seed: int,
     progress: Progress,
+    purpose: Purpose,
 ) -> Inputs:
     """Made inputs of the kind that suits the network, or noise, or none.
 
@@ -78,7 +80,9 @@ def make_inputs(
     wanted: dict[str, Callable[[], Inputs]] = {
         "synthetic": lambda: from_statistics(model, survey, example, most, seed, progress),
         "tokens": lambda: from_vocabulary(model, survey, example, most, seed),
-        "noise": lambda: from_noise(model, survey, example, most, seed),
+        "noise": lambda: of_noise(
+            make_noise(model, survey, example, most, seed, progress, purpose)
+        ),
     }
     if metric == "noise" or (metric == "auto" and kind_for(model, example) == "noise"):
         return wanted["noise"]()
@@ -93,6 +97,12 @@ def make_inputs(
             "use metric='auto', or pass calibration=...",
         )
     return Inputs()
+
+
+def of_noise(made: tuple[Split, Task]) -> Inputs:
+    """Noise, with what its network says to it."""
+    split, task = made
+    return Inputs(split, "noise", task=task)
 
 
 def kind_for(model: nn.Module, example: Any) -> str:
@@ -139,58 +149,3 @@ def from_vocabulary(
         ("tokens", count, seed), model, example, lambda: made_tokens(model, example, count)
     )
     return Inputs(split_apart(model, made), "tokens")
-
-
-def from_noise(
-    model: nn.Module, survey: Survey, example: Any, most: int | None, seed: int
-) -> Inputs:
-    """Smooth noise of the example's shape, as large as the example where that varies, else unit: on
-    a network without normalisation, damages measured on it beat plain Frobenius by far
-    (``benchmarks/claims/no_batchnorm.py``)."""
-    if not isinstance(example, Tensor) or not example.is_floating_point():
-        raise bad_value(
-            "metric='noise' needs one input tensor of real numbers",
-            type(example).__name__,
-            "use metric='frobenius', or pass calibration=...",
-        )
-    count = most or affordable(READING, 6, survey, example, IMAGES)
-    torch.manual_seed(seed)
-    noise = smooth_noise((2 * count, *example.shape[1:]))
-    noise = as_large(noise, example).to(next(model.parameters()).device, example.dtype)
-    size = batch_taken(model, example, BATCH)
-    seen, apart = (part.split(size) for part in noise.split(count))
-    return Inputs(Split(seen, apart), "noise")
-
-
-def as_large(noise: Tensor, example: Tensor) -> Tensor:
-    """Unit noise with the mean and the deviation of an example, where it says any."""
-    mean, spread = level_of(example) or (0.0, 1.0)
-    return mean + spread * noise
-
-
-def level_of(example: Tensor) -> tuple[float, float] | None:
-    """Mean and deviation of real numbers, to two digits, which a plan keeps; None where they are
-    all the same, not finite or whole."""
-    if not example.is_floating_point() or example.numel() < 2:
-        return None
-    numbers = example.detach().double().cpu()
-    mean, spread = (float(f"{float(x):.2g}") for x in (numbers.mean(), numbers.std(correction=0)))
-    return (mean, spread) if 0 < spread < float("inf") else None
-
-
-def per_input(survey: Survey, example: Any) -> float:
-    """Multiply-accumulates of one input's forward pass."""
-    batch = len(example) if isinstance(example, Tensor) and example.ndim else 1
-    return survey.totals["macs"] / max(1, batch)
-
-
-def least_of(example: Any) -> int:
-    """The fewest inputs that say something."""
-    return VOLUMES if is_volume(example) else LEAST
-
-
-def affordable(work: float, passes: float, survey: Survey, example: Any, most: int) -> int:
-    """As many inputs, each seen in so many passes, as the work pays for; never fewer than say
-    something."""
-    each = max(passes * per_input(survey, example), 1.0)
-    return int(min(most, max(least_of(example), work / each)))

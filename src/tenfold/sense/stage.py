@@ -88,12 +88,12 @@ def sense(
     if calibration is not None:
         inputs = read_calibration(model, survey, example, calibration, images)
     else:
-        inputs = make_inputs(model, survey, example, metric, images, seed, progress)
+        inputs = make_inputs(model, survey, example, metric, images, seed, progress, purpose)
     shown = example if inputs.origin == "frobenius" else inputs.first
     torch.manual_seed(seed)
     with told_of(inputs.origin):
         output = run(model, shown)
-        task = purpose.task(model, output, inputs.labels)
+        task = inputs.task or purpose.task(model, output, inputs.labels)
         mark = mark_of(model, survey.sites, inputs, task, output, seed)
         if inputs.origin == "frobenius":
             return Sensed(task=task, mark=mark)

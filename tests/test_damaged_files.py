@@ -24,6 +24,7 @@ from tenfold.machine.from_json import make
 from tenfold.machine.read_json import read_json, read_yaml
 from tenfold.report import report_from_json, report_to_json
 from tenfold.store.read_state import read_state
+from tenfold.store.sweep_folder import read_sweep
 from tenfold.values import Mean, Plan
 from tests.reports import made_plan, made_report
 
@@ -129,6 +130,18 @@ def test_damaged_plans_load_or_are_refused(tmp_path):
         (tmp_path / "plan.json").write_bytes(mutate_json(content, Random(number)))
         found.add(attempt(use, tmp_path))
     assert found == {LOADED, REFUSED}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"budget": []}, {"predicted": {}}, {"before": {"params": 0}}, {"before": {}}]
+)
+def test_a_sweep_whose_plan_has_no_size_is_refused(changed, tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps({**PLAN, **changed}))
+    point = {"amount": "0.5", "plan": "plan.json", "damage": 0.1, "quality": None}
+    told = {"cost": "params", "points": [point], "unmet": [], "original": None, "asked": {}}
+    (tmp_path / "sweep.json").write_text(json.dumps({"tenfold_sweep": 1, **told}))
+    with pytest.raises(InputError, match="A sweep must be one that tenfold wrote"):
+        read_sweep(tmp_path)
 
 
 def test_tuning_that_is_a_list_is_refused(tmp_path):

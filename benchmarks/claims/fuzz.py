@@ -6,7 +6,7 @@ Real files that tenfold writes of a tiny network, ``benchmarks/fuzzing/real_file
 at random, structure and bytes alike, and used as a person would. Any other exception, a sentence of
 several lines, more than 5 s, more than 512 MB or a file left behind is a fault, and so is a process
 that dies. Writes ``fuzz.json``: counts by kind, and every fault with its kind and number; ``--only
-KIND --first NUMBER --inputs 1`` repeats one.
+KIND --first NUMBER --inputs 1 --results FOLDER`` repeats one; ``--only`` leaves other kinds as they are.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from benchmarks.arguments import claim_parser, read_arguments
 from benchmarks.fuzzing.attempt import LOADED, REFUSED, attempt, limit_memory
 from benchmarks.fuzzing.kinds import KINDS
 from benchmarks.fuzzing.real_files import write_all
-from benchmarks.result_files import write_json
+from benchmarks.result_files import read_json, write_json
 
 QUICK = {"inputs": 100}
 CHUNK = 1000  # inputs a process
@@ -151,10 +151,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         real.mkdir()
         write_all(real)
         warm_up(real)
-        kinds: dict[str, Any] = {}
+        file = asked.results / "fuzz.json"
+        kinds: dict[str, Any] = read_json(file).get("kinds", {}) if asked.only else {}
         for name, count in counts.items():
             kinds[name] = try_kind(name, count, asked, real)
-            write_json(asked.results / "fuzz.json", summary(kinds, asked))  # it may take an hour
+            write_json(file, summary(kinds, asked))  # the rest may take an hour
     print(summary(kinds, asked)["totals"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -86,7 +87,7 @@ def read_sweep(folder: Path) -> tuple[Sweep, dict[str, Any]] | None:
         return make(Sweep, {**swept, "points": points}), dict(body["asked"])
     except InputError:
         raise
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
         raise bad_value(
             "A sweep must be one that tenfold wrote",
             f"{path}: {type(error).__name__} {error}",
@@ -97,4 +98,7 @@ def read_sweep(folder: Path) -> tuple[Sweep, dict[str, Any]] | None:
 def read_point(folder: Path, told: Mapping[str, Any]) -> SweepPoint:
     """One point, whose plan is a file in the same folder."""
     plan = read_plan(folder / Path(told["plan"]).name)
-    return make(SweepPoint, {**{name: told[name] for name in POINT}, "plan": plan})
+    point = make(SweepPoint, {**{name: told[name] for name in POINT}, "plan": plan})
+    if not 0 < point.kept < math.inf:
+        raise ValueError(f"{point.kept} of the {point.cost} as what {told['plan']} keeps")
+    return point

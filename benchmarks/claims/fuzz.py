@@ -5,8 +5,8 @@
 Real files that tenfold writes of a tiny network, ``benchmarks/fuzzing/real_files.py``, are damaged
 at random, structure and bytes alike, and used as a person would. Any other exception, a sentence of
 several lines, more than 5 s, more than 512 MB or a file left behind is a fault, and so is a process
-that dies. Writes ``fuzz.json``: counts by kind, and every fault with its kind and number; ``--only
-KIND --first NUMBER --inputs 1 --results FOLDER`` repeats one; ``--only`` leaves other kinds as they are.
+that dies. Writes ``fuzz.json``: counts by kind, and every fault with its kind and number. ``--only
+KIND --first NUMBER --inputs 1 --results FOLDER`` repeats one; ``--only`` alone tries one kind anew.
 """
 
 from __future__ import annotations

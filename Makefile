@@ -7,7 +7,7 @@ RUNTIMES ?= onnx,executorch,openvino
 # Small kernels on two threads lose to waiting; this is the safe default on busy machines.
 export OMP_WAIT_POLICY := passive
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test claims lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/tenfold demo
@@ -16,9 +16,13 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
+# Judges saved networks anew; TENFOLD_DATA=FOLDER names CIFAR-10, without it its claims are left out.
+claims: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.claims.check_claims
+
 lint: $(VENV)/installed-dev
-	$(BIN)/ruff check src tests benchmarks research tools
-	$(BIN)/ruff format --check src tests benchmarks research tools
+	$(BIN)/ruff check src tests benchmarks examples research tools
+	$(BIN)/ruff format --check src tests benchmarks examples research tools
 	$(BIN)/mypy
 
 # With --quiet, mkdocs would not count the warnings that --strict forbids.

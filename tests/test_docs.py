@@ -24,7 +24,7 @@ from tests.pages import PAGES, README, ROOT, commands, snippets
 from tests.test_cli import SOURCE
 
 SLOW = {"plan", "compress", "tune", "sweep"}  # the README calls them for real
-PATH = re.compile(r"`((?:docs|benchmarks|research|src|tests|tools)/[\w./-]+)(?:::\w+)?`")
+PATH = re.compile(r"`((?:docs|benchmarks|examples|research|src|tests|tools)/[\w./-]+)(?:::\w+)?`")
 LINK = re.compile(r"\]\(([\w./-]+)(?:#[\w-]+)?\)")
 MADE = ("command-line.md",)  # when the site is built
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+import tenfold
 from benchmarks.networks import cifar, tiny
 from benchmarks.networks.compact import load_compact
-from benchmarks.networks.resnet import resnet20
-from benchmarks.networks.vgg import load_vgg16
+from benchmarks.networks.plain import load_plain
+from benchmarks.networks.resnet import load_apart, resnet20
+from benchmarks.networks.vgg import Vgg16, load_vgg16
+from benchmarks.result_files import RESULTS
 from tenfold.demo.data import held_batches
 from tenfold.demo.network import example as grey_example
 from tenfold.demo.network import load_network
@@ -39,6 +42,11 @@ def demo() -> Subject:
     return Subject(load_network(), grey_example(), lambda split, held: held_batches())
 
 
+def plain() -> Subject:
+    """A network without any normalisation; no test image has taught it."""
+    return Subject(load_plain(), grey_example(), lambda split, held: held_batches())
+
+
 def on_cifar(model: nn.Module) -> Subject:
     """A network for CIFAR-10."""
     return Subject(model, cifar.example(), cifar.shown)
@@ -61,6 +69,9 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     "resnet20": lambda: on_cifar(resnet20()),
     "compact": lambda: on_cifar(load_compact()),
     "vgg16": lambda: on_cifar(load_vgg16()),
+    "resnet20_apart": lambda: on_cifar(load_apart()),
+    "vgg16_20x": lambda: on_cifar(tenfold.load(RESULTS / "vgg16_20x", Vgg16)),
+    "plain": plain,
     "tiny": tiny_colour,
     "tiny-grey": tiny_grey,
 }

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+LONGEST = 1_500  # characters of a sentence
+
 
 class TenfoldError(Exception):
     """Base of all errors a caller can act on; ``exit_code`` is what the command line returns."""
 
     exit_code = 2
+
+    def __init__(self, text: str) -> None:
+        super().__init__(in_one_line(text))
 
 
 class InputError(TenfoldError, ValueError):
@@ -60,6 +65,15 @@ def as_bad_value(rule: str, way_out: str) -> Iterator[None]:
         raise
     except Exception as error:  # of classes of their own
         raise bad_value(rule, in_a_line(error), way_out) from error
+
+
+def in_one_line(text: str) -> str:
+    """A sentence as every terminal and file takes it, whatever it quotes: without breaks and signs
+    that cannot be seen, and without the middle of what is very long."""
+    flat = " ".join(text.splitlines())
+    if len(flat) > LONGEST:
+        flat = f"{flat[: LONGEST // 2]} ... {flat[-LONGEST // 3 :]}"
+    return "".join(x if x.isprintable() else ascii(x)[1:-1] for x in flat)
 
 
 def in_a_line(error: BaseException) -> str:

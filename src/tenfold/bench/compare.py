@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tenfold.bench.memory import peak_growth
 from tenfold.deploy.prepare import deploy, start
 from tenfold.errors import as_bad_value, bad_value
+from tenfold.machine.from_json import make
 from tenfold.machine.processes import torch_threads
 from tenfold.machine.progress import Progress, silent
 from tenfold.machine.timing import Timing, interleave
@@ -72,15 +73,7 @@ class Pace:
 
 def cells_from_json(data: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
     """The ``cells`` that ``tenfold bench --json`` writes, as values again."""
-    return tuple(
-        Cell(**{**cell, "models": {name: read_measured(x) for name, x in cell["models"].items()}})
-        for cell in data
-    )
-
-
-def read_measured(data: Mapping[str, Any]) -> MeasuredModel:
-    """One model of a cell."""
-    return MeasuredModel(**{**data, "timing": Timing(**data["timing"])})
+    return tuple(make(Cell, cell) for cell in data)
 
 
 def compare(

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tenfold.errors import bad_value
+from tenfold.machine.read_json import read_yaml
 from tenfold.machine.schema import Step, upgraded
 from tenfold.settings import PlanSettings
 from tenfold.settings.check import NONE, read_value
@@ -96,11 +97,7 @@ def read_planning(values: Mapping[str, Any]) -> PlanSettings:
 
 def read_recipe(path: str | Path) -> dict[str, Any]:
     """The keys of a YAML file, without those that are left blank."""
-    try:
-        data = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        line = str(error).splitlines()[0]
-        raise bad_value("A recipe must be a YAML file", f"{path}: {line}", "check it") from error
+    data = read_yaml(path, "A recipe")
     if not isinstance(data, Mapping):
         raise bad_value("A recipe must be a mapping", type(data).__name__, f"use {', '.join(KEYS)}")
     body = upgraded(data, KEY, STEPS, "A recipe")

@@ -3,10 +3,9 @@ checked, and held against a network."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from tenfold.costs import Target, cost_named
 from tenfold.errors import InputError, bad_value
 from tenfold.latency.ruler import Ruler
 from tenfold.latency.unit import units_of
+from tenfold.machine.from_json import make
+from tenfold.machine.read_json import read_json
 from tenfold.values import Survey
 
 COST = "latency"  # measure_table.py has a clock and no other meter
@@ -46,27 +47,15 @@ def table_for(path: str | Path | None, target: Target | None) -> Table | None:
 
 def read_table(path: str | Path) -> Table:
     """The table in a JSON file. Raises InputError for anything else."""
-    try:
-        data = json.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise bad_value(
-            "A latency table must be a JSON file", f"{path}: {error}", "check the path"
-        ) from error
+    data = read_json(path, "A latency table", "check the path")
     if not isinstance(data, Mapping) or data.get("tenfold_latency") != VERSION:
         raise _refuse(path, f"no tenfold_latency: {VERSION}")
     try:
-        times = {str(key): float(value) for key, value in data["times"].items()}
-        table = Table(
-            str(data["engine"]),
-            int(data["threads"]),
-            float(data["whole"]),
-            times,
-            dict(data.get("conditions", {})),
-            data.get("network") and dict(data["network"]),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _refuse(path, f"{type(error).__name__} at {error}") from error
-    for key, value in {**times, "whole": table.whole}.items():
+        known = {each.name for each in fields(Table)}
+        table = make(Table, {name: value for name, value in data.items() if name in known})
+    except ValueError as error:
+        raise _refuse(path, str(error)) from error
+    for key, value in {**table.times, "whole": table.whole}.items():
         if not (math.isfinite(value) and value > 0):
             raise _refuse(path, f"{value} ms for {key}")
     return table
@@ -87,10 +76,11 @@ def ruler_from_table(table: Table, survey: Survey, target: Target) -> Ruler:
             if unit.key not in table.times:
                 rule = "A latency table must hold every layer of the network"
                 raise bad_value(rule, f"no {unit.place} ({site.name})", way)
-    for cost, count in (table.network or {}).items():
-        if survey.totals[cost] != count:
+    for cost in COUNTED:
+        count = (table.network or survey.totals).get(cost)
+        if count is None or count != survey.totals[cost]:
             rule = f"A latency table must be of this network, of {survey.totals[cost]:,.0f} {cost}"
-            raise bad_value(rule, f"one of {count:,.0f}", way)
+            raise bad_value(rule, "none" if count is None else f"one of {count:,.0f}", way)
     return Ruler(target.cost, table.whole, table.times)
 
 

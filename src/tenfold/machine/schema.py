@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tenfold.errors import bad_value
+from tenfold.machine.from_json import shown
 
 Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -14,8 +15,10 @@ def upgrade(data: Mapping[str, Any], key: str, steps: Sequence[Step]) -> dict[st
     """``data`` without its version under ``key``, as the newest version has it.
 
     ``steps[k]`` leads from version k + 1 to k + 2; data without the key are of version 1. Returns
-    None for a version that is not known.
+    None for a version that is not known. Raises TypeError for data that are no mapping.
     """
+    if not isinstance(data, Mapping):
+        raise TypeError(f"{shown(data)} is no mapping")
     version = data.get(key, 1)
     if isinstance(version, bool) or not isinstance(version, int):
         return None
@@ -33,7 +36,7 @@ def upgraded(data: Mapping[str, Any], key: str, steps: Sequence[Step], what: str
     if body is None:
         raise bad_value(
             f"{what} must say {key}: {len(steps) + 1} or less",
-            repr(data[key]),
+            shown(data[key]),
             "install a newer tenfold, or write it again",
         )
     return body

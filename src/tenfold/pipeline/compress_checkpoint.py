@@ -28,8 +28,8 @@ from tenfold.stream.survey_checkpoint import WEIGHT, Wanted, survey_checkpoint
 from tenfold.stream.work_folder import (
     Work,
     hand_over,
+    keep_plan,
     open_work,
-    put,
     read_kept,
     work_beside,
 )
@@ -166,7 +166,7 @@ def plan_once(asked: Asked, spectra: dict[str, Tensor], work: Work) -> Plan:
         remove(file)
     weighed = asked.moments.entries is not None
     plan = allocate(asked.survey, asked.curves, spectra, asked.limits, asked.settings, weighed)
-    put(work.plan, {"request": request, "plan": plan_to_json(plan)})
+    keep_plan(work, request, plan_to_json(plan))
     return plan
 
 

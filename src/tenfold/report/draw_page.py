@@ -4,6 +4,7 @@ nothing is loaded from elsewhere."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -75,6 +76,7 @@ def costs_of(report: Report) -> list[str]:
     return [*limited, *(cost for cost in report.before if cost not in limited)]
 
 
+@cache
 def environment() -> Environment:
     """The templates, and how they write numbers."""
     drawing = Environment(

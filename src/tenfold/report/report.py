@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from tenfold.bench import Cell, cells_from_json
-from tenfold.errors import bad_value
+from tenfold.bench import Cell
+from tenfold.errors import InputError, bad_value
+from tenfold.machine.from_json import make
 from tenfold.machine.schema import Step, upgraded
 from tenfold.values import Mean, Plan, Refusal, plain
 
@@ -123,42 +124,12 @@ def report_to_json(report: Report) -> dict[str, Any]:
 def report_from_json(data: Mapping[str, Any]) -> Report:
     """What ``report_to_json`` gave. Raises InputError for anything else."""
     try:
-        data = upgraded(data, KEY, STEPS, "A report")
-        return Report(
-            **{
-                **data,
-                "limits": tuple(Reached(**x) for x in data["limits"]),
-                "lines": tuple(_line(x) for x in data["lines"]),
-                "refusals": tuple(Refusal(**x) for x in data["refusals"]),
-                "trace": tuple(data["trace"]),
-                "history": tuple(data.get("history", ())),
-                "files": tuple(data.get("files", ())),
-                "quality": tuple(_quality(x) for x in data["quality"]),
-                "latency": tuple(_timed(x) for x in data["latency"]),
-            }
-        )
-    except (KeyError, TypeError, AttributeError) as error:
+        return make(Report, upgraded(data, KEY, STEPS, "A report"))
+    except InputError:
+        raise
+    except (TypeError, AttributeError, ValueError) as error:
         raise bad_value(
             "A report must be one that tenfold.save wrote",
             f"{type(error).__name__} {error}",
             "save the model again",
         ) from error
-
-
-def _quality(data: Mapping[str, Any]) -> Quality:
-    """Three means and their words."""
-    means = {name: Mean(**data[name]) for name in ("before", "after")}
-    alone = data.get("alone")
-    return Quality(**{**data, **means, "alone": None if alone is None else Mean(**alone)})
-
-
-def _timed(data: Mapping[str, Any]) -> Timed:
-    """A cell and its processor."""
-    (cell,) = cells_from_json([data["cell"]])
-    return Timed(cell, data["machine"])
-
-
-def _line(data: Mapping[str, Any]) -> Line:
-    """JSON has lists where a line has tuples."""
-    lists = {name: tuple(data[name]) for name in ("ranks", "params", "macs")}
-    return Line(**{**data, **lists})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from torch import nn
 
 from tenfold.errors import bad_value
+from tenfold.machine.read_json import read_yaml
 from tenfold.sources._base import SOURCES, Source, claiming, draw_example, noise, read_shape
 from tenfold.sources._transformers_inputs import inputs_of
 from tenfold.store.folder import PLAN, load
@@ -66,11 +66,9 @@ def read_noted(folder: Path) -> dict[str, str]:
     file = folder / RECIPE
     if not file.is_file():
         return {}
-    try:
-        noted = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, yaml.YAMLError, ValueError) as error:
-        line = str(error).splitlines()[0]
-        raise bad_value("A recipe must be a YAML file", f"{file}: {line}", "check it") from error
+    noted = read_yaml(file, "A recipe")
+    if not isinstance(noted, Mapping):
+        raise bad_value("A recipe must be a mapping", type(noted).__name__, "write it again")
     return {key: str(noted[key]) for key in ("source", "example") if noted.get(key)}
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from torch import nn
 
 from tenfold.build.rebuild import build_structure
-from tenfold.errors import PlanError, bad_value
+from tenfold.errors import PlanError, as_bad_value, bad_value
 from tenfold.machine.files import explained, placing, placing_folder
+from tenfold.machine.read_json import read_json
 from tenfold.network.weights import fill, write_weights
 from tenfold.report import Report, Result, draw_page, report_from_json, report_to_json
 from tenfold.store.card import CARD, write_card
@@ -41,7 +42,8 @@ def save(
     with placing_folder(target) as part:
         write_weights(result.model, part / WEIGHTS)
         _write_json(part / PLAN, plan_to_json(result.plan))
-        _write_report(part, result.report, result.plan, target.name)
+        _write_json(part / REPORT, report_to_json(result.report))
+        (part / PAGE).write_text(draw_page(result.report, result.plan, target.name), "utf-8")
         configured = texts_of(result.model)
         if configured:
             configured = {**configured, CARD: write_card(result.report, result.plan, target.name)}
@@ -60,8 +62,11 @@ def renew_report(folder: str | Path, renewed: Callable[[Report], Report]) -> Pat
     """
     target = Path(folder)
     plan, report = read_plan(target / PLAN), renewed(read_report(target))
+    with as_bad_value(f"{target / REPORT} must be a report of its plan", "save the model again"):
+        page = draw_page(report, plan, target.resolve().name)
     with explained(target), tempfile.TemporaryDirectory(prefix=".report.", dir=target) as part:
-        _write_report(Path(part), report, plan, target.resolve().name)
+        _write_json(Path(part) / REPORT, report_to_json(report))
+        (Path(part) / PAGE).write_text(page, "utf-8")
         for name in (REPORT, PAGE):
             (Path(part) / name).replace(target / name)
     return target / PAGE
@@ -119,18 +124,7 @@ def _existing(path: Path) -> Path:
 
 
 def _read_json(path: Path, what: str) -> Any:
-    file = _existing(path)
-    try:
-        return json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise bad_value(
-            f"{what} must be a JSON file", f"{file}: {error}", "write it again"
-        ) from error
-
-
-def _write_report(folder: Path, report: Report, plan: Plan, title: str) -> None:
-    _write_json(folder / REPORT, report_to_json(report))
-    (folder / PAGE).write_text(draw_page(report, plan, title), "utf-8")
+    return read_json(_existing(path), what)
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

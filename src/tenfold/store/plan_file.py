@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import Any
+
+import torch
 
 from tenfold.errors import InputError, PlanError
 from tenfold.formats import FORMATS
 from tenfold.formats.metric import SIDES
+from tenfold.machine.from_json import make, shown
 from tenfold.machine.schema import upgrade
 from tenfold.settings import PlanSettings
-from tenfold.values import (
-    Choice,
-    ExampleShape,
-    Excerpt,
-    Forecast,
-    Limit,
-    Plan,
-    Refusal,
-    plain,
-)
+from tenfold.settings.check import make_settings
+from tenfold.values import Choice, ExampleShape, Plan, plain
 
 KEY = "tenfold_plan"
-T = TypeVar("T")
+MOST = 2**31  # numbers of an example
 
 
 def _from_version_1(body: dict[str, Any]) -> dict[str, Any]:
@@ -73,23 +69,10 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         if body is None:
             version = data.get(KEY) if isinstance(data, Mapping) else type(data).__name__
             raise PlanError(
-                f"A plan must say {KEY}: {VERSION} or less, but found {version!r}; "
+                f"A plan must say {KEY}: {VERSION} or less, but found {shown(version)}; "
                 "write it with plan_to_json or `tenfold plan`."
             )
-        body["settings"] = _make(PlanSettings, body["settings"])
-        if body["example"] is not None:
-            body["example"] = _example(body["example"])
-        if body.get("forecast") is not None:
-            body["forecast"] = _make(Forecast, body["forecast"])
-        body["choices"] = tuple(_choice(item) for item in body["choices"])
-        names = [choice.site for choice in body["choices"]]
-        if len(set(names)) < len(names):
-            raise ValueError("a layer that is named twice")
-        body["refusals"] = tuple(_make(Refusal, item) for item in body["refusals"])
-        body["budget"] = tuple(_make(Limit, item) for item in body["budget"])
-        body["trace"] = tuple(body.get("trace", ()))
-        body["curves"] = tuple(_excerpt(item) for item in body.get("curves", ()))
-        return _make(Plan, body)
+        return checked(make(Plan, {**body, "settings": read_settings(body)}))
     except PlanError:
         raise
     except InputError as error:  # a setting says itself what it must be
@@ -101,35 +84,33 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         ) from error
 
 
-def _example(item: Mapping[str, Any]) -> ExampleShape:
-    """Shape and type of the input, with its ids or its level if it has some."""
-    ids, level = item.get("ids"), item.get("level")
-    rows = None if ids is None else tuple(tuple(map(int, row)) for row in ids)
-    pair = None if level is None else (float(level[0]), float(level[1]))
-    return _make(ExampleShape, {**item, "shape": tuple(item["shape"]), "ids": rows, "level": pair})
+def read_settings(body: Mapping[str, Any]) -> PlanSettings:
+    """What was asked. Raises InputError for a setting that is unknown or out of its range."""
+    return make_settings(PlanSettings, None, body["settings"])
 
 
-def _choice(item: Mapping[str, Any]) -> Choice:
-    """One line of the plan, its format and ranks of the right kind."""
-    FORMATS[item["format"]]
-    ranks = tuple(item["ranks"])
-    if not all(isinstance(rank, int) and not isinstance(rank, bool) for rank in ranks):
-        raise ValueError(f"ranks {ranks} of {item['site']}, which are not integers")
-    if item.get("metric", SIDES[0]) not in SIDES:
-        raise ValueError(f"the metric {item['metric']!r} of {item['site']}, none of {SIDES}")
-    return _make(Choice, {**item, "ranks": ranks})
+def checked(plan: Plan) -> Plan:
+    """The plan, if what it names is known here. Raises ValueError, or InputError for a format."""
+    names = [choice.site for choice in plan.choices]
+    if len(set(names)) < len(names):
+        raise ValueError("a layer that is named twice")
+    for choice in plan.choices:
+        check_choice(choice)
+    if plan.example is not None:
+        check_example(plan.example)
+    return plan
 
 
-def _excerpt(item: Mapping[str, Any]) -> Excerpt:
-    """Points of a curve; JSON has lists where they have tuples."""
-    lists = {name: tuple(item[name]) for name in ("params", "errors", "damages")}
-    return _make(Excerpt, {**item, **lists})
+def check_choice(choice: Choice) -> None:
+    """One line of the plan."""
+    FORMATS[choice.format]
+    if choice.metric not in SIDES:
+        raise ValueError(f"the metric {choice.metric!r} of {choice.site}, none of {SIDES}")
 
 
-def _make(cls: type[T], item: Mapping[str, Any]) -> T:
-    """The dataclass with exactly these fields."""
-    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    extra = set(item) - known
-    if extra:
-        raise ValueError(f"unknown fields {sorted(extra)}")
-    return cls(**item)
+def check_example(example: ExampleShape) -> None:
+    """The input that is made again when the plan is applied."""
+    if not isinstance(getattr(torch, example.dtype, None), torch.dtype):
+        raise ValueError(f"an example of the type {example.dtype!r}, which torch does not have")
+    if not all(size > 0 for size in example.shape) or math.prod(example.shape) > MOST:
+        raise ValueError(f"an example of the shape {shown(example.shape)}")

@@ -3,7 +3,6 @@ read without running anything in them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tenfold.errors import InputError, bad_value
+from tenfold.machine.read_json import read_json
+from tenfold.store.check_pickle import check_pickle
 
 INDEX = (".safetensors.index.json", ".bin.index.json")
 IN_A_FOLDER = (
@@ -62,19 +63,25 @@ def read_shards(index: Path) -> dict[str, Tensor]:
 
 def shards_of(index: Path) -> list[Path]:
     """The files that an index lists, by name. Raises InputError where one is missing."""
-    try:
-        listed: Mapping[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
-        files = sorted({index.parent / Path(name).name for name in listed.values()})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    told = read_json(index, "An index of weights", "fetch it anew")
+    listed = told.get("weight_map") if isinstance(told, Mapping) else None
+    if not isinstance(listed, Mapping) or not all(isinstance(x, str) for x in listed.values()):
         raise bad_value(
-            "An index of weights must be JSON with a weight_map",
-            f"{index}: {error}",
-            "fetch it anew",
-        ) from error
+            "An index of weights must be JSON with a weight_map", index, "fetch it anew"
+        )
+    files = sorted({index.parent / Path(name).name for name in listed.values()})
     for file in files:
-        if not file.is_file():
+        if not is_there(file):
             raise bad_value("All files of an index must exist", f"no {file}", "fetch it too")
     return files
+
+
+def is_there(file: Path) -> bool:
+    """Whether it is a file, under whatever name, also one that no file can have."""
+    try:
+        return file.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -92,6 +99,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 def read_pickle(file: Path) -> Any:
     """A file of torch.save, restricted to tensors and plain values. Raises InputError."""
     try:
+        check_pickle(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # on a file that is none of its own it trips over anything
         raise refused(file, error) from error

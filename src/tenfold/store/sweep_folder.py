@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tenfold.errors import bad_value
+from tenfold.errors import InputError, bad_value
 from tenfold.machine.files import replacing
+from tenfold.machine.from_json import make
+from tenfold.machine.read_json import read_json
 from tenfold.machine.schema import Step, upgraded
 from tenfold.report.draw_front import draw_front
-from tenfold.report.front import Sweep, SweepPoint, Unmet
+from tenfold.report.front import Sweep, SweepPoint
 from tenfold.store.folder import read_plan
 from tenfold.store.plan_file import plan_to_json
 from tenfold.values import plain
 
 KEY = "tenfold_sweep"
 STEPS: tuple[Step, ...] = ()
+POINT = ("amount", "damage", "quality")
 FILE, PAGE = "sweep.json", "sweep.html"
 
 
@@ -77,16 +81,24 @@ def read_sweep(folder: Path) -> tuple[Sweep, dict[str, Any]] | None:
     if not path.exists():
         return None
     try:
-        body = upgraded(json.loads(path.read_text("utf-8")), KEY, STEPS, "A sweep")
-        points = tuple(
-            SweepPoint(x["amount"], read_plan(folder / x["plan"]), x["damage"], x["quality"])
-            for x in body["points"]
-        )
-        unmet = tuple(Unmet(**x) for x in body["unmet"])
-        return Sweep(body["cost"], points, unmet, body["original"]), dict(body["asked"])
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        body = upgraded(read_json(path, "A sweep"), KEY, STEPS, "A sweep")
+        points = tuple(read_point(folder, x) for x in body["points"])
+        swept = {name: body[name] for name in ("cost", "original", "unmet")}
+        return make(Sweep, {**swept, "points": points}), dict(body["asked"])
+    except InputError:
+        raise
+    except (OSError, LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
         raise bad_value(
             "A sweep must be one that tenfold wrote",
             f"{path}: {type(error).__name__} {error}",
             "name a new folder",
         ) from error
+
+
+def read_point(folder: Path, told: Mapping[str, Any]) -> SweepPoint:
+    """One point, whose plan is a file in the same folder."""
+    plan = read_plan(folder / Path(told["plan"]).name)
+    point = make(SweepPoint, {**{name: told[name] for name in POINT}, "plan": plan})
+    if not 0 < point.kept < math.inf:
+        raise ValueError(f"{point.kept} of the {point.cost} as what {told['plan']} keeps")
+    return point

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from tenfold.errors import bad_value
 from tenfold.machine.processes import on_first_process, share, world
 from tenfold.machine.progress import Progress
+from tenfold.store.read_state import read_tensors
 from tenfold.stream.read_checkpoint import Entry, read_tensor
 from tenfold.stream.read_moments import Moments
 from tenfold.stream.spectrum import energies_of
@@ -43,7 +44,7 @@ def measure_spectra(
         write_whole(files[number], lambda part: save_file({entry.name: energies}, part))
 
     finish("spectra", measure, list(weights), lambda number: files[number], progress)
-    return {name: x for file in files.values() for name, x in load_file(file).items()}
+    return {name: x for file in files.values() for name, x in read_tensors(file).items()}
 
 
 def finish(

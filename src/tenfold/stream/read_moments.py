@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tenfold.errors import bad_value
+from tenfold.errors import as_bad_value, bad_value
 from tenfold.formats.metric import Root
 from tenfold.stream.read_checkpoint import Entry, entries_of, read_tensor
 
@@ -55,13 +55,14 @@ class Moments:
             )
         moment = read_tensor(entry).double()
         mean = float((moment if moment.ndim == 1 else moment.diagonal()).mean())
-        if not 0 < mean < float("inf"):
+        if not (0 < mean < float("inf") and bool(moment.isfinite().all())):
             raise bad_value(
                 "A moment must be finite and above 0",
                 f"{mean} as the mean of {weight.name}",
                 "leave the layer out",
             )
-        return Weighing(Root.of(moment / mean), mean)
+        with as_bad_value(f"The moment of {weight.name} must have eigenvalues", "leave it out"):
+            return Weighing(Root.of(moment / mean), mean)
 
 
 def read_moments(path: str | Path | None, weights: Collection[str]) -> Moments:

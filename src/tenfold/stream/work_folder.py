@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 from tenfold.errors import bad_value
 from tenfold.machine.files import explained, open_up, remove, replacing
+from tenfold.machine.read_json import read_json
 from tenfold.store.folder import PLAN
 from tenfold.training.checkpoint import LOCK
 
 SEAL = "source.json"
+WHAT, WAY_OUT = "Unfinished work", "remove its folder to start over"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def open_work(work: Work, seal: Mapping[str, Any]) -> None:
             f"{work.folder} without {SEAL}",
             "remove it, or choose another output",
         )
-    if inside and json.loads((work.folder / SEAL).read_text("utf-8")) != seal:
+    if inside and read_json(work.folder / SEAL, WHAT, WAY_OUT) != seal:
         for path in inside:
             remove(path)
     put(work.folder / SEAL, seal)
@@ -66,9 +69,22 @@ def open_work(work: Work, seal: Mapping[str, Any]) -> None:
 
 
 def read_kept(work: Work) -> dict[str, Any]:
-    """The plan of a run before, and the request that it is of; None for both without one."""
+    """The plan of a run before, and the request that it is of; None for both without one, or where
+    it is not as it was written."""
     nothing: dict[str, Any] = {"request": None, "plan": None}
-    return json.loads(work.plan.read_text("utf-8")) if work.plan.exists() else nothing
+    kept = read_json(work.plan, WHAT, WAY_OUT) if work.plan.exists() else nothing
+    return kept if isinstance(kept, dict) and kept.get("sum") == sum_of(kept) else nothing
+
+
+def keep_plan(work: Work, request: Any, plan: Any) -> None:
+    """Write down what ``read_kept`` reads."""
+    kept = {"request": request, "plan": plan}
+    put(work.plan, {**kept, "sum": sum_of(kept)})
+
+
+def sum_of(kept: Mapping[str, Any]) -> int:
+    """By which a file that was changed is told."""
+    return zlib.crc32(json.dumps([kept.get("request"), kept.get("plan")]).encode())
 
 
 def put(path: Path, value: Any) -> None:

@@ -20,6 +20,8 @@ def read_settings(text: str | Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InputError for a setting that is unknown, is a flag of its own, or has no such value.
     """
+    if not isinstance(text, (str, Mapping)):
+        raise bad_value("--tuning must be a text or a mapping", repr(text), "write name=value")
     values = text if isinstance(text, Mapping) else _split(text)
     for name in values:
         if name in FLAGS:

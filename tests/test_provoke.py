@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 
@@ -11,7 +10,7 @@ from tenfold.data.provoke import plainness, provoke
 from tenfold.data.synthesise import smooth_noise
 from tenfold.machine.progress import silent
 from tenfold.sense.noise import provoked
-from tenfold.tasks import guess_task, read_task
+from tenfold.tasks import read_task
 
 CLASSES = read_task("classes")
 
@@ -76,23 +75,3 @@ def test_a_plan_says_that_it_was_measured_on_noise_and_apply_makes_the_same(monk
     assert (plan.origin, plan.task) == ("noise", "classes:1")
     one, other = (tenfold.apply(plan, model).state_dict() for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def dense(sharpness: float) -> torch.Tensor:
-    """Scores of five classes at every position."""
-    torch.manual_seed(0)
-    return sharpness * torch.randn(1, 5, 16, 16)
-
-
-@pytest.mark.parametrize(
-    ("output", "name"),
-    [
-        (dense(40.0), "classes:1"),
-        (dense(0.5), "regression"),
-        (dense(40.0)[:, :2], "regression"),
-        (dense(40.0).relu(), "regression"),
-        (dense(40.0)[..., :8, :8], "regression"),
-    ],
-)
-def test_maps_are_classes_where_every_position_is_sure(output, name):
-    assert guess_task(nn.Identity(), output).name == name

@@ -12,6 +12,7 @@ from torch import nn
 import tenfold
 from benchmarks.networks.outside import Outside
 from tenfold.build.rebuild import rebuild
+from tenfold.compounds import open_for
 from tenfold.curves.trace import trace_curves
 from tenfold.data.batches import read_batch
 from tenfold.formats.metric import Metric
@@ -20,6 +21,7 @@ from tenfold.search.budget import resolve_budget
 from tenfold.sense.moments import estimate_moments
 from tenfold.settings import PlanSettings
 from tenfold.survey.stage import survey
+from tenfold.values import Survey
 
 RIDGE = 1e-3  # of the mean eigenvalue, as whitening is published
 SHARE = PlanSettings(method="uniform")
@@ -75,12 +77,18 @@ def whitened_share(outside: Outside, budget: Mapping[str, float], seed: int) -> 
 
 def whitened(outside: Outside) -> dict[str, Metric]:
     """Roots of the input second moments, nothing on the output side."""
-    sites = survey(outside.model, outside.example).sites
+    sites = survey(outside.model, outside.example)
+    model = opened(outside, sites)
     batches = [read_batch(batch, torch.device("cpu")).inputs for batch in outside.calibration or ()]
     return {
         name: metric.on("inputs")
-        for name, metric in estimate_moments(outside.model, sites, batches, ridge=RIDGE).items()
+        for name, metric in estimate_moments(model, sites.sites, batches, ridge=RIDGE).items()
     }
+
+
+def opened(outside: Outside, sites: Survey) -> nn.Module:
+    """The network with its compounds opened, as sites name their layers."""
+    return open_for(outside.model, (site.name for site in sites.sites))
 
 
 def one_share(
@@ -88,7 +96,7 @@ def one_share(
 ) -> nn.Module:
     """Every layer as a matrix product of the same share of its parameters."""
     sites = survey(outside.model, outside.example)
-    curves = trace_curves(outside.model, sites, metrics, formats=["svd"])
+    curves = trace_curves(opened(outside, sites), sites, metrics, formats=["svd"])
     limits = resolve_budget(dict(budget), sites.totals)
     plan = search(sites, curves, [c.errors for c in curves], limits, settings=SHARE)
     return rebuild(outside.model, plan, metrics)

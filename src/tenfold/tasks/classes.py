@@ -15,9 +15,6 @@ from tenfold.tasks._base import TASKS, Evidence, Masks, Task
 from tenfold.tasks._gaps import projected, relative_gap, wide
 from tenfold.tasks._outputs import are_probabilities, look_like_scores, parts_of
 
-FEWEST, MOST, SIDE = 3, 256, 16  # channels and pixels of what labels every position
-SURE = 0.9  # of its mean certainty, which other maps of numbers hardly reach
-
 
 class Classes(Task):
     """Kullback-Leibler divergence of the classes in the first tensor; others as plain values."""
@@ -26,8 +23,7 @@ class Classes(Task):
         self.name, self.class_mode = f"classes:{mode}", mode
 
     def claims(self, seen: Evidence) -> bool:
-        """``(batch, classes)`` with labels that are classes, or that look like scores; where every
-        position has some, if they are sure of themselves."""
+        """``(batch, classes)`` with labels that are classes, or that look like scores."""
         x, labels = seen.main, seen.labels
         if seen.listed or x is None or x.is_complex() or x.ndim < 2 or x.shape[1] < 2:
             return False
@@ -35,10 +31,7 @@ class Classes(Task):
             if labels.is_floating_point():
                 return labels.shape == x.shape and are_probabilities(labels)
             return labels.shape == (len(x), *x.shape[2:])
-        if x.ndim == 2:
-            return look_like_scores(x)
-        dense = x.ndim > 3 and FEWEST <= x.shape[1] <= MOST and min(x.shape[2:]) >= SIDE
-        return dense and are_sure(x.movedim(1, -1).flatten(0, -2))
+        return x.ndim == 2 and look_like_scores(x)
 
     def laid_out(self, part: Tensor, masks: Masks, main: bool) -> Tensor:
         """The first tensor with its classes last, one where the mode is missing."""
@@ -96,11 +89,6 @@ class Classes(Task):
 def has_classes(x: Tensor) -> bool:
     """Whether there are two numbers or more in the last mode."""
     return not x.is_complex() and x.shape[-1] > 1
-
-
-def are_sure(rows: Tensor) -> bool:
-    """Whether rows look like scores, of which the largest is most often far above the others."""
-    return look_like_scores(rows) and float(log_shares(rows.float()).amax(1).exp().mean()) >= SURE
 
 
 def log_shares(x: Tensor) -> Tensor:

@@ -1,0 +1,45 @@
+"""tltorch: each layer in Tucker form at one share of its parameters, decomposed, not trained.
+
+Its own defaults would compute each layer's dense weight anew at every call (``reconstructed``) and
+fold a linear layer's sizes into three modes each; ``factorized`` and matrices as they are do
+better by every measure here.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import tensorly
+from tltorch import FactorizedConv, FactorizedLinear
+from torch import nn
+
+from benchmarks.peers.budget import Budget, Shrunk, turn
+from benchmarks.peers.cases import Case
+from benchmarks.peers.methods._factored import Layer, replaced
+
+
+def shrink(case: Case, budget: Budget) -> Shrunk:
+    """All layers at one share."""
+    tensorly.set_backend("pytorch")
+    return turn(
+        lambda knob: replaced(copy.deepcopy(case.model), lambda _, layer: factorised(layer, knob)),
+        budget,
+    )
+
+
+def factorised(layer: Layer, share: float) -> nn.Module:
+    """tltorch's layer in its place."""
+    if isinstance(layer, nn.Conv2d):
+        return FactorizedConv.from_conv(
+            layer, rank=share, factorization="tucker", implementation="factorized"
+        )
+    return FactorizedLinear.from_linear(
+        layer,
+        rank=share,
+        factorization="tucker",
+        implementation="factorized",
+        auto_tensorize=False,
+        in_tensorized_features=(layer.in_features,),
+        out_tensorized_features=(layer.out_features,),
+        bias=layer.bias is not None,
+    )

@@ -15,7 +15,7 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import torch
 from benchmarks.arguments import claim_parser, read_arguments
 from benchmarks.peers.budget import count
 from benchmarks.peers.cases import METRICS, SHARES, load_case
-from benchmarks.peers.catalogue import PEERS, Peer
+from benchmarks.peers.catalogue import PEERS
 from benchmarks.peers.sentences import last_line
 from benchmarks.peers.venvs import Uninstallable, prepare, surroundings, versions
 from benchmarks.result_files import read_json, write_json
@@ -50,13 +50,14 @@ def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def installed(
-    names: Sequence[str], folder: Path, get: Callable[[Peer, Path], str] = prepare
-) -> tuple[dict[str, str], dict[str, Any]]:
+    names: Sequence[str], folder: Path
+) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
     """The Python of each tool that installs, and what there is to say of every tool."""
-    pythons, told = {}, {}
+    pythons: dict[str, str] = {}
+    told: dict[str, dict[str, Any]] = {}
     for name in names:
         try:
-            pythons[name] = get(PEERS[name], folder)
+            pythons[name] = prepare(PEERS[name], folder)
             told[name] = {"versions": versions(pythons[name], PEERS[name])}
         except Uninstallable as error:
             told[name] = {"failed": f"does not install: {error}"}
@@ -109,7 +110,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     results["peers"] |= told
     for network in asked.networks:
         mine = results["networks"].setdefault(network, {"rows": {}})
-        mine |= original(network)
+        if "before" not in mine:
+            mine |= original(network)
         for cost in asked.costs or mine["shares"]:
             rows = mine["rows"].setdefault(cost, {})
             for peer in asked.peers:

@@ -97,7 +97,10 @@ def tiny_case(name: str) -> tuple[Outside, Any, Any]:
 def own(name: str, seen: Any, learn: Any) -> tuple[Outside, Any, Any]:
     """A network of the repository, judged on its test images."""
     subject = load_subject(name)
-    judge: Callable[[nn.Module], float] = lambda model: accuracy(model, subject.judge("test", 0))
+
+    def judge(model: nn.Module) -> float:
+        return accuracy(model, subject.judge("test", 0))
+
     inputs = [images for images, _ in seen]
     return Outside(name, subject.model, subject.example, judge, inputs), seen, learn
 

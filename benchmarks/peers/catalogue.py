@@ -36,7 +36,7 @@ PEERS = {
         "AIMET, spatial SVD",
         ("aimet-torch==2.42.0",),
         ("benchmarks.peers.methods._torchvision", "aimet_torch"),
-        "labelled images",
+        "labelled images, or inputs",
     ),
     "pruning": Peer(
         "pruning_magnitude",

@@ -33,9 +33,10 @@ def prepare(peer: Peer, folder: Path) -> str:
         return sys.executable
     home = folder / "-".join(name.replace("==", "_") for name in peer.packages)
     python = str(home / "bin" / "python")
+    if (home / "ready").exists():
+        return python
     try:
-        if not (home / "ready").exists():
-            make(home, python, peer.packages)
+        make(home, python, peer.packages)
         checked([python, "-c", "".join(f"import {name}\n" for name in peer.imports)])
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise Uninstallable(reason(error)) from None

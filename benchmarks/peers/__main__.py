@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ from tenfold.machine.timing import processor
 from tenfold.runtimes import ENGINES
 
 MINUTES = 40  # that a row may take
-STEPS = 100  # of the short training
+STEPS = 40  # of the short training
 QUICK = {"networks": ["tiny"], "peers": ["tenfold", "whitened"], "steps": 0}
 
 
@@ -76,7 +77,14 @@ def launched(python: str, words: Sequence[str]) -> dict[str, Any]:
             )
         except subprocess.TimeoutExpired:
             return {"failed": f"not done in {MINUTES} minutes"}
-        return read_json(path) or {"failed": last_line(done.stderr)}
+        return read_json(path) or {"failed": died(done)}
+
+
+def died(done: subprocess.CompletedProcess[str]) -> str:
+    """How a process ended that wrote no row."""
+    if done.returncode < 0:
+        return f"the process was ended by {signal.Signals(-done.returncode).name}"
+    return last_line(done.stderr)
 
 
 def original(name: str) -> dict[str, Any]:

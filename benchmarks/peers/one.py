@@ -11,6 +11,7 @@ import argparse
 import copy
 import importlib
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from benchmarks.result_files import write_json
 from tenfold.bench import compare
 
 RUNS, SECONDS = 100, 20.0  # of a latency
+MEMORY = 8 << 30  # bytes that a row may take: some decompositions ask for all there is
 
 
 def row_of(method: str, case: Case, cost: str, steps: int) -> dict[str, Any]:
@@ -108,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(argv)
     os.environ["TENFOLD_CACHE"] = ""  # seconds of tenfold are those of a first run
     torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     row = guarded(
         lambda: row_of(PEERS[asked.peer].method, load_case(asked.network), asked.cost, asked.steps)
     )

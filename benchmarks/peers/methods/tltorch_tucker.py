@@ -1,8 +1,8 @@
 """tltorch: each layer in Tucker form at one share of its parameters, decomposed, not trained.
 
 Its own defaults would compute each layer's dense weight anew at every call (``reconstructed``) and
-fold a linear layer's sizes into three modes each; ``factorized`` and matrices as they are do
-better by every measure here.
+fold a linear layer's sizes into three modes each; ``factorized`` and matrices as they are serve it
+better. Kernels keep their 3x3: ranks above it make tensorly's SVD ask for tens of gigabytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,11 @@ def factorised(layer: Layer, share: float) -> nn.Module:
     """tltorch's layer in its place."""
     if isinstance(layer, nn.Conv2d):
         return FactorizedConv.from_conv(
-            layer, rank=share, factorization="tucker", implementation="factorized"
+            layer,
+            rank=share,
+            factorization="tucker",
+            implementation="factorized",
+            fixed_rank_modes="spatial",
         )
     return FactorizedLinear.from_linear(
         layer,

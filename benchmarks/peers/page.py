@@ -12,12 +12,14 @@ from typing import Any
 from benchmarks.peers.catalogue import PEERS
 from benchmarks.peers.defeats import defeats
 from benchmarks.peers.published import ROWS
-from benchmarks.peers.words import NETWORKS, budget_words, number
+from benchmarks.peers.words import budget_words, networks, number
 from benchmarks.result_files import RESULTS, read_json
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 TEXTS = Path(__file__).parent / "texts"
 COLUMNS = ("", "quality", "trained", "parameters", "MACs", "CPU s", "ONNX Runtime")
+ENDS = {"opening": "\n", "closing": "", "published": ""}  # rows of a table follow the last two
+NEVER = "In none of the rows below."
 
 
 def page_of(results: Mapping[str, Any]) -> str:
@@ -29,14 +31,14 @@ def opening(results: Mapping[str, Any]) -> Iterator[str]:
     """What was done, with what, and where tenfold loses."""
     yield text("opening").format(**results["conditions"])
     yield "## Where tenfold loses\n"
-    yield from (f"- {sentence}" for sentence in defeats(results))
+    yield "\n".join(f"- {sentence}" for sentence in defeats(results)) or NEVER
     yield ""
 
 
 def tables(results: Mapping[str, Any]) -> Iterator[str]:
     """A table a network and budget."""
-    for name, network in results["networks"].items():
-        yield f"## {NETWORKS[name]}\n"
+    for title, network in networks(results):
+        yield f"## {title}\n"
         yield (
             f"{network['params']:,.0f} parameters, {network['macs'] / 1e6:,.1f} million MACs; "
             f"{number(network['before'])} before ({network['metric']}).\n"
@@ -51,9 +53,13 @@ def table(rows: Mapping[str, Any]) -> Iterator[str]:
     """The rows in the order of the catalogue."""
     yield f"| {' | '.join(COLUMNS)} |"
     yield "|---" * len(COLUMNS) + "|"
-    for peer in PEERS:
-        if peer in rows:
-            yield f"| {' | '.join(cells(PEERS[peer].title, rows[peer]))} |"
+    for peer, row in in_order(rows):
+        yield f"| {' | '.join(cells(PEERS[peer].title, row))} |"
+
+
+def in_order(by_peer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """As the catalogue has them."""
+    return ((peer, by_peer[peer]) for peer in PEERS if peer in by_peer)
 
 
 def cells(title: str, row: Mapping[str, Any]) -> list[str]:
@@ -67,14 +73,14 @@ def cells(title: str, row: Mapping[str, Any]) -> list[str]:
         f"{100 * row['params']:.1f} %",
         f"{100 * row['macs']:.1f} %",
         number(row["cpu"], 0),
-        plain(row.get("faster_failed", "")) or f"{row['faster']:.2f}x",
+        plain(row.get("faster_failed", "")) or f"{row['faster_at_work']:.2f}x",
     ]
 
 
 def closing(results: Mapping[str, Any]) -> Iterator[str]:
     """Versions, what did not install, what others published."""
     yield text("closing")
-    for peer, told in results["peers"].items():
+    for peer, told in in_order(results["peers"]):
         versions = ", ".join(f"{name} {number}" for name, number in versions_of(told).items())
         said = plain(told.get("failed", "")) or versions or "part of this repository"
         yield f"| {PEERS[peer].title} | {PEERS[peer].sees} | {said} |"
@@ -96,7 +102,7 @@ def plain(sentence: str) -> str:
 
 def text(name: str) -> str:
     """Words that no result changes."""
-    return (TEXTS / f"{name}.md").read_text("utf-8")
+    return (TEXTS / f"{name}.md").read_text("utf-8").rstrip() + ENDS[name]
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 NETWORKS = {
@@ -14,6 +14,12 @@ NETWORKS = {
     "tiny": "A tiny network",
 }
 COSTS = {"params": "parameters", "macs": "MACs"}
+
+
+def networks(results: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Title and numbers of each network that was looked at, in the order above."""
+    looked_at = results["networks"]
+    return ((title, looked_at[name]) for name, title in NETWORKS.items() if name in looked_at)
 
 
 def budget_words(network: Mapping[str, Any], cost: str) -> str:

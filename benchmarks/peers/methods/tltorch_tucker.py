@@ -1,8 +1,9 @@
 """tltorch: each layer in Tucker form at one share of its parameters, decomposed, not trained.
 
-Its own defaults would compute each layer's dense weight anew at every call (``reconstructed``) and
-fold a linear layer's sizes into three modes each; ``factorized`` and matrices as they are serve it
-better. Kernels keep their 3x3: ranks above it make tensorly's SVD ask for tens of gigabytes.
+Convolutions run as ``factorized``, for its default computes the dense weight anew at every call;
+linear layers keep that default, for their factorized form holds a number for every pair of inputs
+and outputs, at every rank and row of a batch, at once. Kernels keep their 3x3: at ranks above it,
+tensorly's SVD asks for as much as it can get. A linear layer is one matrix, not folded further.
 """
 
 from __future__ import annotations
@@ -41,7 +42,6 @@ def factorised(layer: Layer, share: float) -> nn.Module:
         layer,
         rank=share,
         factorization="tucker",
-        implementation="factorized",
         auto_tensorize=False,
         in_tensorized_features=(layer.in_features,),
         out_tensorized_features=(layer.out_features,),
